@@ -1,0 +1,3 @@
+//! Evidence in, verified claims out: SEV-SNP reports, endorsement chains, UVM endorsements, key wrapping.
+
+#![forbid(unsafe_code)]

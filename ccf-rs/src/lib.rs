@@ -1,0 +1,1 @@
+//! The CCF application interface in Rust: tables, transactions, endpoints, callers.

@@ -1,0 +1,4 @@
+//! `cleanroom`, the one binary.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Audit of ledger directories: verification and what it found.
+
+#![forbid(unsafe_code)]

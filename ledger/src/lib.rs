@@ -1,0 +1,3 @@
+//! The CCF ledger, snapshot and receipt formats: read, write, verify.
+
+#![forbid(unsafe_code)]

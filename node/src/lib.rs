@@ -1,0 +1,3 @@
+//! The embedded node: store, commit pipeline, governance endpoints, TLS server.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! End-to-end scenarios, run against either host, and interoperability with CCF's own tools.
+
+#![forbid(unsafe_code)]
