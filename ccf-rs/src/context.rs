@@ -1,0 +1,209 @@
+//! What a handler sees: the request, and the host through typed tables.
+
+use std::any::type_name;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use crate::caller::Caller;
+use crate::error::{Error, Result};
+use crate::host::{Capabilities, Historical, ReadHost, WriteHost};
+use crate::request::Request;
+use crate::router::percent_decode;
+use crate::table::{Table, TableHandle};
+use crate::types::{Seqno, TxId, TxStatus, View};
+
+/// What read and write handlers have in common.
+pub trait Context {
+    /// The request.
+    fn request(&self) -> &Request;
+
+    /// The host, for reading.
+    fn reader(&mut self) -> &mut dyn ReadHost;
+
+    /// A table, for reading.
+    fn read<'a, K, V, C>(
+        &'a mut self,
+        table: &'a Table<K, V, C>,
+    ) -> TableHandle<'a, dyn ReadHost + 'a, K, V, C>
+    where
+        Self: Sized,
+    {
+        table.open(self.reader())
+    }
+
+    /// Who was authenticated.
+    fn caller(&self) -> &Caller {
+        &self.request().caller
+    }
+
+    /// A component of the path, percent-escapes as sent (CCF interface, section 0.2).
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the template has no such component, 400 `InvalidInput` when
+    /// the text is no `T`.
+    fn path<T: FromStr>(&self, name: &str) -> Result<T>
+    where
+        Self: Sized,
+    {
+        let (_, text) = self
+            .request()
+            .params
+            .iter()
+            .find(|(n, _)| n == name)
+            .ok_or_else(|| Error::Internal(format!("the path has no component {name}")))?;
+        text.parse().map_err(|_| {
+            Error::bad_request(
+                "InvalidInput",
+                format!("Path component {name} is not valid."),
+            )
+        })
+    }
+
+    /// A query parameter: split at `&` and the first `=`, then percent-decoded (`+` is a
+    /// space). The last of several wins; `None` when absent.
+    ///
+    /// # Errors
+    /// 400 `InvalidInput` when the value is not UTF-8 once decoded.
+    fn query(&self, name: &str) -> Result<Option<String>> {
+        let mut found = None;
+        for part in self.request().query.split('&') {
+            let (key, value) = part.split_once('=').unwrap_or((part, ""));
+            if percent_decode(key).as_deref() == Some(name) {
+                found = Some(percent_decode(value).ok_or_else(|| {
+                    Error::bad_request(
+                        "InvalidInput",
+                        format!("Query parameter {name} is not valid text."),
+                    )
+                })?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// 400 `InvalidInput` saying where the body is malformed.
+    fn json<T: DeserializeOwned>(&self) -> Result<T>
+    where
+        Self: Sized,
+    {
+        serde_json::from_slice(&self.request().body).map_err(|e| {
+            let what = if e.is_data() {
+                "does not have the expected form"
+            } else {
+                "is not JSON"
+            };
+            Error::bad_request("InvalidInput", format!("The request body {what}: {e}"))
+        })
+    }
+
+    /// View of a position; see [`ReadHost::view_of`].
+    fn view_of(&mut self, seqno: Seqno) -> Result<Option<View>> {
+        Ok(self.reader().view_of(seqno)?)
+    }
+
+    /// Status of a transaction id.
+    fn status_of(&mut self, id: TxId) -> Result<TxStatus> {
+        Ok(self.reader().status_of(id)?)
+    }
+
+    /// The last committed transaction.
+    fn last_committed(&mut self) -> Result<TxId> {
+        Ok(self.reader().last_committed()?)
+    }
+
+    /// Past transactions; see [`ReadHost::historical`].
+    fn historical(&mut self, range: RangeInclusive<Seqno>) -> Result<Historical> {
+        Ok(self.reader().historical(range)?)
+    }
+
+    /// The host's clock since the Unix epoch; the operator controls it.
+    fn untrusted_time(&mut self) -> Duration {
+        self.reader().untrusted_time()
+    }
+
+    /// What this host can do.
+    fn capabilities(&mut self) -> Capabilities {
+        self.reader().capabilities()
+    }
+}
+
+/// A request that only reads.
+pub struct ReadContext<'a> {
+    request: &'a Request,
+    host: &'a mut dyn ReadHost,
+}
+
+/// A request that may write.
+pub struct WriteContext<'a> {
+    request: &'a Request,
+    host: &'a mut dyn WriteHost,
+}
+
+impl<'a> ReadContext<'a> {
+    /// For hosts: a context over this request and transaction.
+    pub fn new(request: &'a Request, host: &'a mut dyn ReadHost) -> Self {
+        Self { request, host }
+    }
+}
+
+impl<'a> WriteContext<'a> {
+    /// For hosts: a context over this request and transaction.
+    pub fn new(request: &'a Request, host: &'a mut dyn WriteHost) -> Self {
+        Self { request, host }
+    }
+
+    /// A table, for reading and writing.
+    pub fn table<'t, K, V, C>(
+        &'t mut self,
+        table: &'t Table<K, V, C>,
+    ) -> TableHandle<'t, dyn WriteHost + 't, K, V, C> {
+        table.open(&mut *self.host)
+    }
+
+    /// The host, for writing.
+    pub fn writer(&mut self) -> &mut dyn WriteHost {
+        &mut *self.host
+    }
+
+    /// Binds 32 bytes to this transaction, so that its receipt proves them.
+    pub fn set_claims_digest(&mut self, digest: [u8; 32]) -> Result<()> {
+        Ok(self.host.set_claims_digest(digest)?)
+    }
+}
+
+impl Context for ReadContext<'_> {
+    fn request(&self) -> &Request {
+        self.request
+    }
+
+    fn reader(&mut self) -> &mut dyn ReadHost {
+        &mut *self.host
+    }
+}
+
+impl Context for WriteContext<'_> {
+    fn request(&self) -> &Request {
+        self.request
+    }
+
+    fn reader(&mut self) -> &mut dyn ReadHost {
+        &mut *self.host
+    }
+}
+
+impl std::fmt::Debug for ReadContext<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(type_name::<Self>())
+    }
+}
+
+impl std::fmt::Debug for WriteContext<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(type_name::<Self>())
+    }
+}

@@ -1,0 +1,118 @@
+//! What a host offers to the application: small, object-safe traits that the embedded node
+//! and the CCF bridge implement. Handlers use them through their context.
+//!
+//! Tables are untyped here: a name and byte strings. A name beginning `public:` is readable
+//! by everyone who has the ledger; any other is encrypted. `public:ccf.gov.*` and
+//! `public:ccf.internal.*` belong to the framework: an application may read them, never
+//! write them.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::error::HostError;
+use crate::types::{Seqno, TxId, TxStatus, View};
+
+/// What this host can do beyond the traits. A handler that depends on one of these asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// A write is answered only after it is committed and signed. Where this is false (a CCF
+    /// node), the reply precedes commitment and a caller polls the transaction id.
+    pub replies_after_commit: bool,
+    /// [`ReadHost::root_at_read_version`] gives a value.
+    pub root_at_read_version: bool,
+}
+
+/// Reading: key-value tables at one version, consensus, history, time.
+pub trait ReadHost {
+    /// The value stored under `key`, own writes included.
+    fn get(&mut self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, HostError>;
+
+    /// Whether `key` is present, own writes included.
+    fn has(&mut self, table: &str, key: &[u8]) -> Result<bool, HostError>;
+
+    /// Calls `f` for every entry, own writes included, until it returns false.
+    /// The order is unspecified. `f` cannot reach the host.
+    fn foreach(
+        &mut self,
+        table: &str,
+        f: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), HostError>;
+
+    /// Calls `f` for every entry with `from <= key < to` in ascending byte order until it
+    /// returns false; `None` leaves that side open.
+    fn range(
+        &mut self,
+        table: &str,
+        from: Option<&[u8]>,
+        to: Option<&[u8]>,
+        f: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), HostError>;
+
+    /// Number of entries, own writes included.
+    fn len(&mut self, table: &str) -> Result<usize, HostError>;
+
+    /// Position of the last write of `key` before this transaction; `None` when it was never
+    /// written or is deleted.
+    fn previous_write(&mut self, table: &str, key: &[u8]) -> Result<Option<Seqno>, HostError>;
+
+    /// The value at the last committed state. Creates no read dependency.
+    fn committed(&mut self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, HostError>;
+
+    /// The view in which `seqno` was executed; `None` when this node does not know.
+    fn view_of(&mut self, seqno: Seqno) -> Result<Option<View>, HostError>;
+
+    /// Status of a transaction id.
+    fn status_of(&mut self, id: TxId) -> Result<TxStatus, HostError>;
+
+    /// The last committed transaction.
+    fn last_committed(&mut self) -> Result<TxId, HostError>;
+
+    /// The transactions of a range of the ledger, ascending. The range must be committed.
+    fn historical(&mut self, range: RangeInclusive<Seqno>) -> Result<Historical, HostError>;
+
+    /// Merkle root over everything up to the version this transaction reads.
+    fn root_at_read_version(&mut self) -> Result<[u8; 32], HostError>;
+
+    /// The host's clock since the Unix epoch. The operator controls it; it is one value
+    /// within one execution.
+    fn untrusted_time(&self) -> Duration;
+
+    /// What this host can do.
+    fn capabilities(&self) -> Capabilities;
+}
+
+/// Writing: everything a reader can do, and changes to tables.
+pub trait WriteHost: ReadHost {
+    /// Stores `value` under `key`.
+    fn put(&mut self, table: &str, key: &[u8], value: &[u8]) -> Result<(), HostError>;
+
+    /// Removes `key`; no error when it is absent.
+    fn remove(&mut self, table: &str, key: &[u8]) -> Result<(), HostError>;
+
+    /// Removes every entry.
+    fn clear(&mut self, table: &str) -> Result<(), HostError>;
+
+    /// Binds 32 bytes to the transaction's leaf in the Merkle tree, so that its receipt
+    /// proves them.
+    fn set_claims_digest(&mut self, digest: [u8; 32]) -> Result<(), HostError>;
+}
+
+/// Answer to a question about history.
+pub enum Historical {
+    /// The transactions asked for, ascending.
+    Ready(Vec<Box<dyn HistoricalState>>),
+    /// Not at hand yet: the caller is told to ask again.
+    Pending,
+}
+
+/// What one past transaction wrote.
+pub trait HistoricalState: Send {
+    /// Its id.
+    fn id(&self) -> TxId;
+
+    /// The value it wrote under `key`; `None` when it did not write the key or removed it.
+    fn get(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, HostError>;
+
+    /// Its receipt, in CCF's JSON form.
+    fn receipt(&self) -> Result<serde_json::Value, HostError>;
+}
