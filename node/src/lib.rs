@@ -1,3 +1,5 @@
 //! The embedded node: store, commit pipeline, governance endpoints, TLS server.
 
 #![forbid(unsafe_code)]
+
+pub mod store;
