@@ -1,0 +1,13 @@
+//! Keys and certificates of the service and of the node (ledger format, section 11).
+
+mod certificate;
+mod key;
+
+pub use certificate::{
+    CertificateError, Subject, Validity, certificate_der, endorse_node, endorse_request,
+    parse_valid_from, self_signed_node, self_signed_service, signing_request,
+};
+pub use key::{IdentityKey, KeyError};
+
+#[cfg(test)]
+mod tests;
