@@ -2,5 +2,6 @@
 
 #![forbid(unsafe_code)]
 
+pub mod frontend;
 pub mod identity;
 pub mod store;

@@ -279,6 +279,7 @@ fn alternative_names(names: &[String]) -> Result<Vec<SanType>, CertificateError>
         .collect()
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "used as an error mapper")]
 fn library(error: impl ToString) -> CertificateError {
     CertificateError::Library {
         reason: error.to_string(),
