@@ -1,3 +1,33 @@
-//! The member side as a library: identities, COSE signing, HTTP client, flows.
+//! The member side of a clean room governance service.
+//!
+//! Everything a party does, as a library: the command line, the demonstration and the end-to-end tests use nothing else.
+//!
+//! - [`identity`]: member and user identities (a P-256, P-384 or P-521 key with its self-signed certificate) and the RSA key
+//!   pairs of recovery members, with their files.
+//! - [`cose`]: the COSE_Sign1 envelopes in which members sign proposals, ballots, acknowledgements and recovery shares.
+//! - [`client`]: an HTTPS client that trusts exactly one service certificate.
+//! - [`service`], [`member`], [`contracts`], [`policies`], [`secrets`]: what can be asked of a service, by whom.
+//! - [`clean_room`]: the other side of a release: evidence goes in, a secret wrapped to the attested key comes out.
+//!
+//! The clock, the random generator, files and sockets are touched in [`identity`] (`load`, `save`, `generate`), [`client`] and
+//! [`member`] only.
 
 #![forbid(unsafe_code)]
+
+pub mod clean_room;
+pub mod client;
+pub mod contracts;
+pub mod cose;
+pub mod encryption;
+pub mod identity;
+pub mod ids;
+pub mod member;
+mod pem;
+pub mod policies;
+pub mod secrets;
+pub mod service;
+
+pub use client::{Client, ClientError};
+pub use identity::Identity;
+pub use ids::{IdentityId, ProposalId, TxId};
+pub use member::Member;

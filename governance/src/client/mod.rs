@@ -1,0 +1,227 @@
+//! An HTTPS client for one service.
+//!
+//! It trusts exactly the service certificate it was given: the chain must lead from the node's certificate to it, and no other
+//! root counts. [`Client`] is blocking and keeps its connection; [`Connection`] is the asynchronous connection underneath, for
+//! programs that hold many.
+
+mod connection;
+mod error;
+mod message;
+mod tls;
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
+use serde::Deserialize;
+use tokio::runtime::{Builder, Runtime};
+
+pub use connection::{Connection, Endpoint};
+pub use error::{ClientError, ServiceError};
+pub use message::{Request, Response};
+
+use crate::identity::Identity;
+use crate::ids::TxId;
+
+/// How long a write may take from its answer to its commit.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a receipt may take to be fetched from the ledger.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A blocking client with one connection, which it keeps and reopens as needed. Threads that share it take turns.
+///
+/// Must not be used from within an asynchronous runtime; use [`Connection`] there.
+pub struct Client {
+    endpoint: Endpoint,
+    authorization: Option<HeaderValue>,
+    runtime: Runtime,
+    connection: Mutex<Option<Connection>>,
+}
+
+impl Client {
+    /// A client for the service at `url` (`https://host:port`) with the given certificate (PEM), without credentials.
+    ///
+    /// # Errors
+    /// [`ClientError::Url`], [`ClientError::ServiceCertificate`] when either is malformed.
+    pub fn new(url: &str, service_certificate: &str) -> Result<Self, ClientError> {
+        Self::with_endpoint(Endpoint::new(url, service_certificate)?)
+    }
+
+    /// A client that proves to be `identity` by TLS client certificate.
+    ///
+    /// # Errors
+    /// As [`Client::new`], and [`ClientError::Identity`].
+    pub fn with_identity(
+        url: &str,
+        service_certificate: &str,
+        identity: &Identity,
+    ) -> Result<Self, ClientError> {
+        Self::with_endpoint(Endpoint::with_identity(url, service_certificate, identity)?)
+    }
+
+    /// A client over an endpoint set up by hand.
+    ///
+    /// # Errors
+    /// [`ClientError::Runtime`] when the system refuses what an asynchronous runtime needs.
+    pub fn with_endpoint(endpoint: Endpoint) -> Result<Self, ClientError> {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(ClientError::Runtime)?;
+        Ok(Self {
+            endpoint,
+            authorization: None,
+            runtime,
+            connection: Mutex::new(None),
+        })
+    }
+
+    /// Sends this token (`Authorization: Bearer`) with every request.
+    ///
+    /// # Errors
+    /// [`ClientError::Token`] when the token has characters that a header cannot carry.
+    pub fn with_bearer_token(mut self, token: &str) -> Result<Self, ClientError> {
+        let mut value =
+            HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| ClientError::Token)?;
+        value.set_sensitive(true);
+        self.authorization = Some(value);
+        Ok(self)
+    }
+
+    /// Where this client connects to.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Sends a request and returns the answer, whatever its status.
+    ///
+    /// # Errors
+    /// [`ClientError`] when no answer came.
+    pub fn exchange(&self, request: Request) -> Result<Response, ClientError> {
+        let request = match &self.authorization {
+            Some(value) => request.header(AUTHORIZATION, value.clone()),
+            None => request,
+        };
+        // A thread that panicked while holding the lock can only have left a connection behind, which is checked before use.
+        let mut kept = self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.runtime.block_on(async {
+            // Lets the connection's task see that the service has closed it meanwhile.
+            tokio::task::yield_now().await;
+            let mut connection = match kept.take() {
+                Some(connection) if connection.is_open() => connection,
+                _ => Connection::open(&self.endpoint).await?,
+            };
+            let response = match connection.try_send(request).await {
+                Ok(response) => response,
+                // The service closed the connection before it took the request: once more, on a new one.
+                Err((ClientError::Http(_), Some(request))) => {
+                    connection = Connection::open(&self.endpoint).await?;
+                    connection.send(request).await?
+                }
+                Err((error, _)) => return Err(error),
+            };
+            *kept = Some(connection);
+            Ok(response)
+        })
+    }
+
+    /// Sends a request whose answer must have a 2xx status.
+    ///
+    /// # Errors
+    /// [`ClientError::Service`] for any other status, otherwise as [`Client::exchange`].
+    pub fn send(&self, request: Request) -> Result<Response, ClientError> {
+        self.exchange(request)?.success()
+    }
+
+    /// Sends a write and waits until it is committed. Answers that wrote nothing are returned at once.
+    ///
+    /// # Errors
+    /// As [`Client::send`] and [`Client::wait_committed`].
+    pub fn write(&self, request: Request) -> Result<Response, ClientError> {
+        let frontend = if request.path().starts_with("/gov/") {
+            "gov"
+        } else {
+            "app"
+        };
+        let response = self.send(request)?;
+        if let Some(transaction) = response.transaction() {
+            self.wait(frontend, transaction)?;
+        }
+        Ok(response)
+    }
+
+    /// Waits until the transaction is committed, asking at `/app/tx`.
+    ///
+    /// # Errors
+    /// [`ClientError::NotCommitted`] when it was rolled back or has not committed within five seconds.
+    pub fn wait_committed(&self, transaction: TxId) -> Result<(), ClientError> {
+        self.wait("app", transaction)
+    }
+
+    fn wait(&self, frontend: &str, transaction: TxId) -> Result<(), ClientError> {
+        #[derive(Deserialize)]
+        struct Status {
+            status: String,
+        }
+
+        let deadline = Instant::now() + COMMIT_TIMEOUT;
+        let mut pause = Duration::from_millis(2);
+        loop {
+            let path = format!("/{frontend}/tx?transaction_id={transaction}");
+            let Status { status } = self.send(Request::get(path))?.json()?;
+            match status.as_str() {
+                "Committed" => return Ok(()),
+                "Pending" | "Unknown" if Instant::now() < deadline => {
+                    std::thread::sleep(pause);
+                    pause = (pause * 2).min(Duration::from_millis(100));
+                }
+                _ => {
+                    return Err(ClientError::NotCommitted {
+                        transaction,
+                        status,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Repeats a read for as long as the service answers that it is still fetching (202).
+    ///
+    /// # Errors
+    /// [`ClientError::Timeout`] after 30 seconds, otherwise as [`Client::send`].
+    pub(crate) fn fetch(&self, path: &str) -> Result<Response, ClientError> {
+        let deadline = Instant::now() + FETCH_TIMEOUT;
+        loop {
+            let response = self.send(Request::get(path))?;
+            if response.status() != http::StatusCode::ACCEPTED {
+                return Ok(response);
+            }
+            if Instant::now() >= deadline {
+                return Err(ClientError::Timeout {
+                    after: FETCH_TIMEOUT,
+                });
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// Checks that a text can stand as one segment of a path. Contract ids and secret names are compared as sent, without percent
+/// decoding (application interface, section 2.1), so nothing is escaped here.
+pub(crate) fn segment(text: &str) -> Result<&str, ClientError> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte);
+    if text.is_empty() || text == "." || text == ".." || !text.bytes().all(plain) {
+        return Err(ClientError::PathSegment {
+            got: text.to_owned(),
+        });
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests;
