@@ -1,3 +1,101 @@
-//! The command line of the clean room governance service.
+//! The command line of the clean room governance service: the one binary, `cleanroom`.
+//!
+//! Exit codes, for scripts:
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done |
+//! | 1 | could not be done: a file, a connection, a setting |
+//! | 2 | the command line is wrong |
+//! | 3 | the service refused |
+//! | 4 | verification failed |
 
 #![forbid(unsafe_code)]
+
+mod connect;
+mod contract;
+mod error;
+mod member;
+mod output;
+mod policy;
+mod proposal;
+mod secret;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use error::{CliError, Failure};
+use output::Output;
+
+/// Confidential clean room governance: agree on terms, vote on code, release secrets to attested code only.
+#[derive(Debug, Parser)]
+#[command(name = "cleanroom", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+
+    /// Print data as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Contracts: draft, read, propose, accept.
+    #[command(subcommand)]
+    Contract(contract::Command),
+    /// Member identities: make one, become active, list.
+    #[command(subcommand)]
+    Member(member::Command),
+    /// Clean room policies: read, propose.
+    #[command(subcommand)]
+    Policy(policy::Command),
+    /// Proposals: make, read, vote, withdraw.
+    #[command(subcommand)]
+    Proposal(proposal::Command),
+    /// Secrets: store, list.
+    #[command(subcommand)]
+    Secret(secret::Command),
+}
+
+/// Runs the program with these arguments (the first is the program's name), data to `out`, all else to `err`.
+pub fn run<I, T>(arguments: I, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString> + Clone,
+{
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        // Help and version are printed, wrong usage is explained; the library knows which goes where. If the terminal is gone there
+        // is nobody left to tell.
+        Err(error) => {
+            let _ = if error.use_stderr() {
+                write!(err, "{error}")
+            } else {
+                write!(out, "{error}")
+            };
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let mut output = Output::new(arguments.json, out, err);
+    let outcome = match arguments.command {
+        Command::Contract(command) => contract::run(command, &mut output),
+        Command::Member(command) => member::run(command, &mut output),
+        Command::Policy(command) => policy::run(command, &mut output),
+        Command::Proposal(command) => proposal::run(command, &mut output),
+        Command::Secret(command) => secret::run(command, &mut output),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output.error(&error);
+            ExitCode::from(error.failure().exit_code())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,11 @@
-//! `cleanroom`, the one binary.
-#![forbid(unsafe_code)]
+//! The `cleanroom` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run(
+        std::env::args_os(),
+        &mut std::io::stdout().lock(),
+        &mut std::io::stderr(),
+    )
+}

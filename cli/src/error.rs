@@ -1,0 +1,85 @@
+//! What a command can fail of, and the exit code for it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use governance::ClientError;
+use governance::encryption::EncryptionError;
+use governance::identity::IdentityError;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CliError {
+    /// Talking to the service failed, or it refused.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// An RSA key cannot be used.
+    #[error(transparent)]
+    Encryption(#[from] EncryptionError),
+    /// A file cannot be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// An identity cannot be made, read or used.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// A value on the command line or in a file is not what it must be.
+    #[error("{what}: {reason}")]
+    Input {
+        /// The argument or file.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The answer cannot be printed.
+    #[error("cannot print: {0}")]
+    Print(#[source] io::Error),
+}
+
+/// The kinds of failure that scripts can tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Could not be done: a file, a connection, a setting.
+    Environment,
+    /// The service refused.
+    Refused,
+}
+
+impl Failure {
+    /// The program's exit code.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Environment => 1,
+            Self::Refused => 3,
+        }
+    }
+}
+
+impl CliError {
+    /// Which kind of failure this is.
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Client(ClientError::Service(_)) => Failure::Refused,
+            _ => Failure::Environment,
+        }
+    }
+
+    pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        move |source| Self::File {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(crate) fn input(what: impl Into<String>, reason: &(impl ToString + ?Sized)) -> Self {
+        Self::Input {
+            what: what.into(),
+            reason: reason.to_string(),
+        }
+    }
+}
