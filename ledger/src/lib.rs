@@ -1,3 +1,50 @@
 //! The CCF ledger, snapshot and receipt formats: read, write, verify.
+//!
+//! No network and no file access: bytes in, values out. A transaction becomes an entry
+//! ([`encode`]), its leaf goes into the [`MerkleTree`], a signature transaction
+//! ([`signature_write_set`]) covers everything before it, and entries stand in chunks
+//! ([`ChunkBuilder`]). [`LedgerVerifier`] walks chunks and checks all of it.
 
 #![forbid(unsafe_code)]
+#![warn(clippy::indexing_slicing)]
+
+mod chunk;
+mod cursor;
+mod entry;
+mod hash;
+mod id;
+mod json;
+mod key;
+mod merkle;
+pub mod pem;
+mod rsa;
+mod secret;
+mod signature;
+mod verify;
+mod write_set;
+
+pub use chunk::{ChunkBuilder, ChunkError, ChunkName, Entries, FIRST_ENTRY, Located};
+pub use cursor::ReadError;
+pub use entry::{
+    Encoded, Entry, EntryError, EntryType, FLAG_CHUNK_AFTER, FLAG_CHUNK_BEFORE, encode,
+};
+pub use hash::{Digest, ParseDigestError};
+pub use id::{ParseTxIdError, Seqno, TxId, View};
+pub use json::{Base64, canonical, integer_key, is_canonical};
+pub use key::{Curve, KeyError, PublicKey, Signer, SigningFailed};
+pub use merkle::{MerkleTree, Proof, ProofStep, TREE_MAP, TreeError, fold_proof};
+pub use rsa::{RsaError, RsaPrivateKey, RsaPublicKey};
+pub use secret::{
+    CommitEvidence, ENCRYPTED_SECRETS_MAP, EncryptedNodeSecret, EncryptedSecretsRow,
+    HISTORICAL_SECRET_MAP, HistoricalSecretRow, LedgerSecret, LedgerSecrets, PreviousLedgerSecret,
+    SecretError,
+};
+pub use signature::{
+    COSE_SIGNATURES_MAP, CoseError, CoseRootSignature, MakeSignatureError, SIGNATURES_MAP,
+    SignatureInputs, SignatureRow, signature_write_set,
+};
+pub use verify::{Check, Fault, LedgerVerifier, Located as LocatedFault, Report};
+pub use write_set::{
+    MapSection, MapWrites, PUBLIC_PREFIX, SINGLE_KEY, SectionError, WriteSet, is_public,
+    parse_sections,
+};

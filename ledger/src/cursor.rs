@@ -1,0 +1,113 @@
+//! A reader over a byte slice that never panics and never trusts a length.
+
+/// Why reading stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// Fewer bytes are left than the field needs.
+    #[error("at byte {at}: field of {want} bytes, {got} left")]
+    Short {
+        /// Offset of the field from the start of the slice.
+        at: usize,
+        /// Bytes the field needs.
+        want: u64,
+        /// Bytes that are left.
+        got: usize,
+    },
+    /// A name is not UTF-8.
+    #[error("at byte {at}: name is not UTF-8")]
+    NotUtf8 {
+        /// Offset of the name.
+        at: usize,
+    },
+}
+
+/// Position in a slice. Integers are little-endian (ledger format, section 1).
+#[derive(Clone, Debug)]
+pub(crate) struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rest().is_empty()
+    }
+
+    pub(crate) fn take(&mut self, want: u64) -> Result<&'a [u8], ReadError> {
+        let rest = self.rest();
+        let taken = usize::try_from(want)
+            .ok()
+            .and_then(|n| rest.get(..n))
+            .ok_or(ReadError::Short {
+                at: self.at,
+                want,
+                got: rest.len(),
+            })?;
+        self.at += taken.len();
+        Ok(taken)
+    }
+
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], ReadError> {
+        let taken = self.take(N as u64)?;
+        let mut out = [0; N];
+        out.copy_from_slice(taken);
+        Ok(out)
+    }
+
+    pub(crate) fn u8(&mut self) -> Result<u8, ReadError> {
+        self.array::<1>().map(|[b]| b)
+    }
+
+    pub(crate) fn u32(&mut self) -> Result<u32, ReadError> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    pub(crate) fn u64(&mut self) -> Result<u64, ReadError> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    /// `vec(b)`: a `u64` length, then the bytes.
+    pub(crate) fn vec(&mut self) -> Result<&'a [u8], ReadError> {
+        let len = self.u64()?;
+        self.take(len)
+    }
+
+    pub(crate) fn name(&mut self) -> Result<&'a str, ReadError> {
+        let at = self.at;
+        std::str::from_utf8(self.vec()?).map_err(|_| ReadError::NotUtf8 { at })
+    }
+}
+
+/// Appends `vec(b)`.
+pub(crate) fn put_vec(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+    out.extend_from_slice(bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_beyond_the_end_is_an_error() {
+        let mut cursor = Cursor::new(&[0xff; 12]);
+        assert_eq!(
+            cursor.vec(),
+            Err(ReadError::Short {
+                at: 8,
+                want: u64::MAX,
+                got: 4
+            })
+        );
+        assert_eq!(cursor.take(4).unwrap(), &[0xff; 4]);
+        assert!(cursor.is_empty());
+    }
+}
