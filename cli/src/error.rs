@@ -6,11 +6,15 @@ use std::path::{Path, PathBuf};
 use governance::ClientError;
 use governance::encryption::EncryptionError;
 use governance::identity::IdentityError;
+use ledger_tools::AuditError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CliError {
+    /// A ledger cannot be verified.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// Talking to the service failed, or it refused.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -48,6 +52,8 @@ pub enum Failure {
     Environment,
     /// The service refused.
     Refused,
+    /// Something was verified and found wrong.
+    Verification,
 }
 
 impl Failure {
@@ -56,6 +62,7 @@ impl Failure {
         match self {
             Self::Environment => 1,
             Self::Refused => 3,
+            Self::Verification => 4,
         }
     }
 }
@@ -65,6 +72,8 @@ impl CliError {
     pub fn failure(&self) -> Failure {
         match self {
             Self::Client(ClientError::Service(_)) => Failure::Refused,
+            Self::Audit(AuditError::Io { .. } | AuditError::Certificate(_)) => Failure::Environment,
+            Self::Audit(_) => Failure::Verification,
             _ => Failure::Environment,
         }
     }

@@ -15,6 +15,7 @@
 mod connect;
 mod contract;
 mod error;
+mod ledger;
 mod member;
 mod output;
 mod policy;
@@ -47,6 +48,9 @@ enum Command {
     /// Contracts: draft, read, propose, accept.
     #[command(subcommand)]
     Contract(contract::Command),
+    /// Ledgers: verify.
+    #[command(subcommand)]
+    Ledger(ledger::Command),
     /// Member identities: make one, become active, list.
     #[command(subcommand)]
     Member(member::Command),
@@ -83,6 +87,7 @@ where
     let mut output = Output::new(arguments.json, out, err);
     let outcome = match arguments.command {
         Command::Contract(command) => contract::run(command, &mut output),
+        Command::Ledger(command) => ledger::run(command, &mut output),
         Command::Member(command) => member::run(command, &mut output),
         Command::Policy(command) => policy::run(command, &mut output),
         Command::Proposal(command) => proposal::run(command, &mut output),

@@ -133,3 +133,13 @@ fn failures_are_json_when_asked_for() {
             .contains("/nonexistent")
     );
 }
+
+#[test]
+fn a_directory_without_a_ledger_fails_verification() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, out, err) = cleanroom(&["ledger", "verify", folder.path().to_str().unwrap()]);
+    assert_eq!((code, out.as_str()), (ExitCode::from(4), ""));
+    assert!(err.contains("no ledger chunks"), "{err}");
+    let (code, _, _) = cleanroom(&["ledger", "verify", "/nonexistent"]);
+    assert_eq!(code, ExitCode::from(1));
+}
