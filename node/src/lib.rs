@@ -4,4 +4,5 @@
 
 pub mod frontend;
 pub mod identity;
+pub mod pipeline;
 pub mod store;

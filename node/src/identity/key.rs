@@ -117,3 +117,17 @@ impl IdentityKey {
         &self.certificates
     }
 }
+
+impl ledger::Signer for IdentityKey {
+    fn public_key_der(&self) -> &[u8] {
+        self.public_key_der()
+    }
+
+    fn sign_root(&self, root: &ledger::Digest) -> Result<Vec<u8>, ledger::SigningFailed> {
+        self.sign_root(&root.0).map_err(|_| ledger::SigningFailed)
+    }
+
+    fn sign_fixed(&self, message: &[u8]) -> Result<Vec<u8>, ledger::SigningFailed> {
+        self.sign_fixed(message).map_err(|_| ledger::SigningFailed)
+    }
+}

@@ -206,6 +206,11 @@ impl Store {
         self.work.notify_all();
     }
 
+    /// Whether the store takes no more transactions.
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     fn lock(&self) -> MutexGuard<'_, Head> {
         // Nothing between lock and unlock leaves the head half changed.
         self.head.lock().unwrap_or_else(PoisonError::into_inner)

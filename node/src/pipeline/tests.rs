@@ -1,0 +1,306 @@
+//! The pipeline on a real directory, judged by the verifier.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ccf_rs::{Historical, Seqno, TxId, TxStatus, View, WriteHost};
+use ledger::{
+    ChunkName, EncryptedNodeSecret, EncryptedSecretsRow, LedgerSecret, LedgerVerifier, PublicKey,
+    Report, RsaPrivateKey,
+};
+use time::OffsetDateTime;
+
+use super::*;
+use crate::identity::{IdentityKey, Subject, Validity, endorse_node, self_signed_service};
+use crate::store::{Access, Chain, CommitError, State, Store, Transaction};
+
+struct Rig {
+    store: Arc<Store>,
+    ledger: Arc<Ledger>,
+    pipeline: Pipeline,
+    encryption_key: Arc<RsaPrivateKey>,
+    node: String,
+    service: PublicKey,
+    chunk_requested: Arc<AtomicBool>,
+    directory: tempfile::TempDir,
+}
+
+impl Rig {
+    async fn new(chunk_size: u64) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let service_key = Arc::new(IdentityKey::generate().unwrap());
+        let node_key = Arc::new(IdentityKey::generate().unwrap());
+        let encryption_key = Arc::new(RsaPrivateKey::generate().unwrap());
+        let store = Arc::new(Store::new(State::default(), [0; 32]));
+        let history = Arc::new(History::default());
+        let rng = aws_lc_rs::rand::SystemRandom::new();
+        history.add_secret(Seqno(1), Arc::new(LedgerSecret::generate(&rng).unwrap()));
+        let ledger = Arc::new(Ledger::new(
+            Arc::clone(&history),
+            Arc::downgrade(&store),
+            View(2),
+        ));
+        let chunk_requested = Arc::new(AtomicBool::new(false));
+        let pipeline = Pipeline::start(PipelineParts {
+            store: Arc::clone(&store),
+            files: Files::create(directory.path(), chunk_size).unwrap(),
+            history,
+            view: View(2),
+            service_key: Arc::clone(&service_key),
+            node_key: Arc::clone(&node_key),
+            encryption_key: Arc::clone(&encryption_key),
+            cose_claims: ("issuer".into(), "subject".into()),
+            chunk_requested: Arc::clone(&chunk_requested),
+            clock: Box::new(|| Duration::from_secs(1_780_000_000)),
+        })
+        .unwrap();
+        let validity = Validity {
+            from: OffsetDateTime::from_unix_timestamp(1_780_000_000).unwrap(),
+            days: 1,
+        };
+        let service_pem = self_signed_service(&service_key, "CN=CCF Service", validity).unwrap();
+        let subject = Subject {
+            name: "CN=CCF Node".into(),
+            alternative_names: vec![],
+        };
+        let node_pem = endorse_node(
+            &node_key,
+            &subject,
+            validity,
+            &service_key,
+            "CN=CCF Service",
+        )
+        .unwrap();
+        let rig = Self {
+            store,
+            ledger,
+            pipeline,
+            encryption_key,
+            node: node_key.id(),
+            service: PublicKey::of_certificate(&service_pem).unwrap(),
+            chunk_requested,
+            directory,
+        };
+        let info = serde_json::json!({ "cert": service_pem, "status": "Opening" }).to_string();
+        rig.write(&[
+            ("public:ccf.gov.service.info", &[0; 8], info.as_bytes()),
+            (
+                "public:ccf.gov.nodes.info",
+                rig.node.as_bytes(),
+                br#"{"status":"Trusted"}"#,
+            ),
+            (
+                "public:ccf.gov.nodes.endorsed_certificates",
+                rig.node.as_bytes(),
+                node_pem.as_bytes(),
+            ),
+        ])
+        .await
+        .unwrap();
+        rig
+    }
+
+    async fn write(&self, rows: &[(&str, &[u8], &[u8])]) -> Result<Seqno, CommitError> {
+        let chain = Arc::clone(&self.ledger) as Arc<dyn Chain>;
+        let mut tx = Transaction::new(
+            self.store.newest(),
+            None,
+            chain,
+            Access::Framework,
+            Duration::ZERO,
+        );
+        for (table, key, value) in rows {
+            tx.put(table, key, value).unwrap();
+        }
+        tx.set_claims_digest([5; 32]).unwrap();
+        let appended = self.store.append(tx)?;
+        appended.durable.await.unwrap().map(|()| appended.seqno)
+    }
+
+    fn verify(&self) -> Report {
+        verify(self.directory.path(), self.service.clone())
+    }
+}
+
+fn verify(directory: &Path, service: PublicKey) -> Report {
+    let mut chunks: Vec<_> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|item| item.unwrap().file_name().into_string().unwrap())
+        .map(|name| ChunkName::parse(&name).unwrap())
+        .collect();
+    chunks.sort();
+    let mut verifier = LedgerVerifier::new(Some(service));
+    for name in chunks {
+        let bytes = std::fs::read(directory.join(name.to_string())).unwrap();
+        verifier
+            .chunk(&name, &bytes)
+            .unwrap_or_else(|error| panic!("{error}"));
+    }
+    verifier.finish().unwrap()
+}
+
+#[tokio::test]
+async fn an_acknowledged_write_is_signed_and_on_disk() {
+    let rig = Rig::new(1 << 20).await;
+    for n in 0..5_u8 {
+        let seqno = rig.write(&[("records", b"k", &[n])]).await.unwrap();
+        let report = rig.verify();
+        assert!(
+            report.verified_until.unwrap().seqno.0 > seqno.0,
+            "the signature stands behind the write"
+        );
+        assert_eq!(report.unsigned_tail, 0);
+        assert!(report.pinned);
+        assert_eq!(report.signatures, report.cose_signatures);
+    }
+}
+
+#[tokio::test]
+async fn concurrent_writes_share_signatures_and_none_is_lost() {
+    let rig = Rig::new(1 << 20).await;
+    let keys: Vec<String> = (0..200).map(|n| format!("key{n}")).collect();
+    let writes = keys.iter().map(|key| async {
+        rig.write(&[("public:rows", key.as_bytes(), b"value")])
+            .await
+            .unwrap();
+    });
+    let mut tasks = Vec::new();
+    for write in writes {
+        tasks.push(Box::pin(write));
+    }
+    // All are appended before the first is awaited to its end.
+    futures_join(tasks).await;
+    let report = rig.verify();
+    assert!(
+        report.signatures < 200,
+        "{} signatures for 200 writes",
+        report.signatures
+    );
+    assert_eq!(report.entries, 201 + report.signatures);
+    let durable = rig.store.durable();
+    assert!(
+        keys.iter()
+            .all(|key| durable.state.value("public:rows", key.as_bytes()).is_some())
+    );
+}
+
+/// Polls all to the end, in turn.
+async fn futures_join<F: Future<Output = ()> + Unpin>(mut tasks: Vec<F>) {
+    std::future::poll_fn(|context| {
+        tasks.retain_mut(|task| std::pin::Pin::new(task).poll(context).is_pending());
+        if tasks.is_empty() {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn chunks_end_by_size_and_on_request() {
+    let rig = Rig::new(4_000).await;
+    for _ in 0..6 {
+        rig.write(&[("public:rows", b"k", &[7; 1_500])])
+            .await
+            .unwrap();
+    }
+    let by_size = rig.verify().chunks;
+    assert!(by_size >= 2, "{by_size} chunks");
+    rig.chunk_requested.store(true, Ordering::Release);
+    rig.write(&[("public:rows", b"k", b"v")]).await.unwrap();
+    rig.write(&[("public:rows", b"k", b"v")]).await.unwrap();
+    assert!(rig.verify().chunks > by_size);
+}
+
+#[tokio::test]
+async fn receipts_and_history_of_every_transaction() {
+    let rig = Rig::new(1 << 20).await;
+    let written = rig
+        .write(&[
+            ("records", b"k", b"hidden"),
+            ("public:rows", b"k", b"shown"),
+        ])
+        .await
+        .unwrap();
+    let Historical::Ready(states) = rig.ledger.historical(written..=written).unwrap() else {
+        panic!("not ready")
+    };
+    assert_eq!(states[0].id(), TxId::new(2, written.0));
+    assert_eq!(
+        states[0].get("records", b"k").unwrap().as_deref(),
+        Some(b"hidden".as_slice())
+    );
+    assert_eq!(states[0].get("public:rows", b"other").unwrap(), None);
+    let receipt = states[0].receipt().unwrap();
+    assert_eq!(receipt["leaf_components"]["claims_digest"], "05".repeat(32));
+    for seqno in 1..=rig.store.durable().state.seqno().0 {
+        assert!(
+            rig.ledger.history().receipt(Seqno(seqno)).is_ok(),
+            "{seqno}"
+        );
+    }
+    assert!(rig.ledger.historical(Seqno(1)..=Seqno(99)).is_err());
+    assert!(rig.ledger.historical(Seqno(0)..=Seqno(1)).is_err());
+}
+
+#[tokio::test]
+async fn status_of_transactions() {
+    let rig = Rig::new(1 << 20).await;
+    for (id, status) in [
+        (TxId::new(2, 1), TxStatus::Committed),
+        (TxId::new(1, 1), TxStatus::Invalid),
+        (TxId::new(3, 1), TxStatus::Invalid),
+        (TxId::new(1, 500), TxStatus::Invalid),
+        (TxId::new(2, 500), TxStatus::Unknown),
+        (TxId::new(3, 500), TxStatus::Unknown),
+    ] {
+        assert_eq!(rig.ledger.status_of(id), status, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_rekey_takes_effect_behind_its_own_entry() {
+    let rig = Rig::new(1 << 20).await;
+    let rng = aws_lc_rs::rand::SystemRandom::new();
+    let secret = LedgerSecret::generate(&rng).unwrap();
+    let sealed =
+        EncryptedNodeSecret::seal(&secret, None, None, &rig.encryption_key.public_key()).unwrap();
+    let row = EncryptedSecretsRow([(rig.node.clone(), vec![sealed])].into());
+    let row = ledger::canonical(&row).unwrap();
+    let rekey = rig
+        .write(&[(ledger::ENCRYPTED_SECRETS_MAP, &[0; 8], &row)])
+        .await
+        .unwrap();
+    let behind = rig.write(&[("records", b"k", b"v")]).await.unwrap();
+    let history = rig.ledger.history();
+    assert_ne!(
+        history.secret_at(rekey).unwrap().expose_bytes(),
+        secret.expose_bytes()
+    );
+    assert_eq!(
+        history.secret_at(behind).unwrap().expose_bytes(),
+        secret.expose_bytes()
+    );
+    assert_eq!(history.latest_secret().unwrap().0, Seqno(rekey.0 + 1));
+    let Historical::Ready(states) = rig.ledger.historical(rekey..=behind).unwrap() else {
+        panic!("not ready")
+    };
+    assert!(states.iter().all(|state| state.receipt().is_ok()));
+}
+
+#[tokio::test]
+async fn a_directory_that_is_not_empty_is_refused_and_a_stopped_pipeline_takes_nothing() {
+    let mut rig = Rig::new(1 << 20).await;
+    assert!(matches!(
+        Files::create(rig.directory.path(), 1),
+        Err(FilesError::NotEmpty { .. })
+    ));
+    rig.pipeline.stop();
+    assert_eq!(
+        rig.write(&[("public:rows", b"k", b"v")]).await,
+        Err(CommitError::Stopping)
+    );
+}
