@@ -5,4 +5,5 @@
 pub mod frontend;
 pub mod identity;
 pub mod pipeline;
+pub mod server;
 pub mod store;
