@@ -2,8 +2,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod auth;
+pub mod endpoints;
 pub mod frontend;
+pub mod gov;
 pub mod identity;
 pub mod pipeline;
-pub mod server;
 pub mod store;

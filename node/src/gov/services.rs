@@ -1,0 +1,107 @@
+//! What governance and node endpoints need beyond their transaction. The node's core
+//! implements it; everything else they do is tables.
+//!
+//! The tables have effects of their own once committed, which the core watches:
+//! `nodes.endorsed_certificates` changes what TLS presents, `service.info` opens the
+//! application's frontend, `internal.encrypted_ledger_secrets` gives the node the ledger
+//! secret that covers the positions after it.
+
+use ccf_rs::{Seqno, TxId, View};
+use serde_json::Value as JsonValue;
+use zeroize::Zeroizing;
+
+/// The node around the endpoints. All methods are quick and none blocks on a commit.
+pub trait NodeServices: Send + Sync {
+    /// This node's id: lower-case hex SHA-256 of its public key.
+    fn node_id(&self) -> String;
+
+    /// Where the node is in its life.
+    fn state(&self) -> NodeState;
+
+    /// The view of transactions executed now.
+    fn view(&self) -> View;
+
+    /// The first transaction id of each view from view 1 on, as `/commit` shows it; a view that
+    /// began with the service's first transaction has sequence number 1.
+    fn view_history(&self) -> Vec<TxId>;
+
+    /// The node's certificate as it signed it itself, PEM.
+    fn self_signed_certificate(&self) -> String;
+
+    /// SubjectPublicKeyInfo of the service identity, DER.
+    fn service_public_key(&self) -> Vec<u8>;
+
+    /// ECDSA-SHA384 over `message` with the service key: r and s, 48 bytes each.
+    ///
+    /// # Errors
+    /// What the cryptographic library said.
+    fn sign_as_service(&self, message: &[u8]) -> Result<Vec<u8>, String>;
+
+    /// A certificate for the node that made this request, issued by the service, PEM.
+    ///
+    /// # Errors
+    /// Why the request, the time or the number of days is not acceptable.
+    fn endorse_node(
+        &self,
+        request_pem: &str,
+        valid_from: &str,
+        days: u32,
+    ) -> Result<String, String>;
+
+    /// A new certificate over the service's key, PEM.
+    ///
+    /// # Errors
+    /// Why the time or the number of days is not acceptable.
+    fn renew_service_certificate(&self, valid_from: &str, days: u32) -> Result<String, String>;
+
+    /// The newest ledger secret and the first position it covers; `None` while a recovered
+    /// service waits for its shares.
+    fn ledger_secret(&self) -> Option<(Seqno, Zeroizing<[u8; 32]>)>;
+
+    /// Ends the ledger file at the next signature. May be asked for by a transaction that is
+    /// dropped afterwards, which does no harm.
+    fn request_chunk(&self);
+
+    /// Takes a snapshot at the next signature; like [`NodeServices::request_chunk`].
+    fn request_snapshot(&self);
+
+    /// Sessions by interface, as `/node/metrics` shows them.
+    fn session_metrics(&self) -> JsonValue;
+
+    /// Names of the committed snapshots, oldest first.
+    fn snapshots(&self) -> Vec<String>;
+
+    /// Bytes of a committed snapshot.
+    fn snapshot(&self, name: &str) -> Option<Vec<u8>>;
+
+    /// Whether the application's frontend is open.
+    fn application_open(&self) -> bool;
+
+    /// Whether the governance frontend is open.
+    fn governance_open(&self) -> bool;
+}
+
+/// Where a node is in its life (CCF interface, section 7.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeState {
+    /// `PartOfNetwork`, `PartOfPublicNetwork`, `ReadingPrivateLedger`, ...
+    pub name: &'static str,
+    /// Position of the last signature transaction.
+    pub last_signed: Seqno,
+    /// Position from which this node started.
+    pub startup: Seqno,
+    /// While recovering: target and reached positions.
+    pub recovery: Option<(Seqno, Seqno)>,
+    /// The node was asked to stop.
+    pub stopping: bool,
+}
+
+impl NodeState {
+    /// The node has only the public tables of a recovered service.
+    pub fn is_public_only(&self) -> bool {
+        matches!(
+            self.name,
+            "PartOfPublicNetwork" | "ReadingPrivateLedger" | "ReadingPublicLedger"
+        )
+    }
+}
