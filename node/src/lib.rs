@@ -8,4 +8,6 @@ pub mod frontend;
 pub mod gov;
 pub mod identity;
 pub mod pipeline;
+pub mod server;
+pub mod service;
 pub mod store;

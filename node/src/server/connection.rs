@@ -1,0 +1,166 @@
+//! One connection: handshake, requests, answers.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use ccf_rs::{Error, Headers, Reply};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue};
+use http::{Request, Response, StatusCode, Version};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming as Body;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use super::limits::{Limits, Session, Sessions};
+use crate::frontend::{Dispatcher, Incoming};
+
+/// What all connections of an interface share.
+pub(super) struct Shared {
+    pub(super) acceptor: TlsAcceptor,
+    pub(super) dispatcher: Arc<Dispatcher>,
+    pub(super) limits: Limits,
+    pub(super) sessions: Arc<Sessions>,
+}
+
+/// Serves a connection to its end. Whatever goes wrong with it ends it alone.
+pub(super) async fn serve(shared: Arc<Shared>, tcp: TcpStream, session: Session) {
+    let limits = shared.limits;
+    // Without it an answer waits for the acknowledgement of the one before.
+    let _ = tcp.set_nodelay(true);
+    let Ok(Ok(tls)) = timeout(limits.handshake, shared.acceptor.accept(tcp)).await else {
+        return;
+    };
+    let certificate = tls
+        .get_ref()
+        .1
+        .peer_certificates()
+        .and_then(|chain| chain.first())
+        .map(|leaf| Bytes::copy_from_slice(leaf));
+    let crowded = session.number > limits.sessions_soft;
+
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .auto_date_header(false)
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.idle)
+        .max_buf_size(limits.header_bytes.max(8 << 10))
+        .max_headers(limits.headers);
+    builder
+        .http2()
+        .auto_date_header(false)
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        .keep_alive_interval(limits.idle)
+        .keep_alive_timeout(limits.handshake);
+    let sessions = Arc::clone(&shared.sessions);
+    let service = service_fn(move |request| {
+        let (shared, certificate) = (Arc::clone(&shared), certificate.clone());
+        async move { Ok::<_, Infallible>(answer(&shared, request, certificate, crowded).await) }
+    });
+    if let Err(error) = builder.serve_connection(TokioIo::new(tls), service).await {
+        count(&sessions, error.as_ref());
+    }
+    drop(session);
+}
+
+/// Notes why a connection ended early.
+fn count(sessions: &Sessions, error: &(dyn std::error::Error + 'static)) {
+    let Some(error) = error.downcast_ref::<hyper::Error>() else {
+        return;
+    };
+    if error.is_parse_too_large() {
+        sessions.header_too_large.fetch_add(1, Ordering::Relaxed);
+    } else if error.is_parse() {
+        sessions.parsing.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+async fn answer(
+    shared: &Shared,
+    request: Request<Body>,
+    certificate: Option<Bytes>,
+    crowded: bool,
+) -> Response<Full<Bytes>> {
+    let version = request.version();
+    let last = |reply: Reply| response(reply, version, true);
+    if crowded {
+        let text = "Too many sessions are open.";
+        return last(Reply::error(&Error::refused(
+            503,
+            "SessionCapExhausted",
+            text,
+        )));
+    }
+    let (head, body) = request.into_parts();
+    let body = match Limited::new(body, shared.limits.body).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => {
+            shared
+                .sessions
+                .body_too_large
+                .fetch_add(1, Ordering::Relaxed);
+            let text = format!(
+                "The request body is larger than {} bytes.",
+                shared.limits.body
+            );
+            return last(Reply::error(&Error::refused(
+                413,
+                "RequestBodyTooLarge",
+                text,
+            )));
+        }
+        // The client went away or broke the framing: nobody may be listening.
+        Err(_) => {
+            return last(Reply::error(&Error::bad_request(
+                "InvalidInput",
+                "The request body is incomplete.",
+            )));
+        }
+    };
+    // Values that are not text are no values an endpoint reads.
+    let headers = head.headers.iter().filter_map(|(name, value)| {
+        value
+            .to_str()
+            .ok()
+            .map(|value| (name.as_str().to_owned(), value.to_owned()))
+    });
+    let incoming = Incoming {
+        verb: head.method.as_str().to_owned(),
+        target: head
+            .uri
+            .path_and_query()
+            .map_or_else(|| "/".to_owned(), |target| target.as_str().to_owned()),
+        headers: Headers::new(headers),
+        body,
+        certificate,
+    };
+    response(shared.dispatcher.call(incoming).await, version, false)
+}
+
+fn response(reply: Reply, version: Version, close: bool) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(reply.body)));
+    *response.status_mut() =
+        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let length = http_body::Body::size_hint(response.body())
+        .exact()
+        .unwrap_or_default();
+    let headers = response.headers_mut();
+    for (name, value) in reply.headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    if close && version < Version::HTTP_2 {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}

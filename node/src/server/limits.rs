@@ -1,0 +1,106 @@
+//! What one client, and all together, may take.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Bounds of an interface. The defaults are CCF's where CCF has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a request body (`max_body_size`).
+    pub body: usize,
+    /// Bytes of a request's headers together (`max_header_size` is CCF's bound of one header).
+    pub header_bytes: usize,
+    /// Headers of a request (`max_headers_count`).
+    pub headers: usize,
+    /// From accepting a connection to the end of its TLS handshake.
+    pub handshake: Duration,
+    /// From an idle connection to the end of the next request's headers
+    /// (`idle_connection_timeout`).
+    pub idle: Duration,
+    /// Sessions from which on requests are refused (`max_open_sessions_soft`).
+    pub sessions_soft: usize,
+    /// Sessions from which on connections are dropped (`max_open_sessions_hard`).
+    pub sessions_hard: usize,
+    /// Concurrent requests of an HTTP/2 connection (`max_concurrent_streams_count`).
+    pub streams: u32,
+    /// How long open requests may take when the node stops.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body: 1 << 20,
+            header_bytes: 64 << 10,
+            headers: 256,
+            handshake: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
+            sessions_soft: 1000,
+            sessions_hard: 1010,
+            streams: 100,
+            drain: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Counters of an interface's sessions and of requests it could not take.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    active: AtomicUsize,
+    peak: AtomicUsize,
+    pub(super) parsing: AtomicUsize,
+    pub(super) body_too_large: AtomicUsize,
+    pub(super) header_too_large: AtomicUsize,
+}
+
+/// The counters at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionsReport {
+    /// Sessions open now.
+    pub active: usize,
+    /// Most sessions open at once.
+    pub peak: usize,
+    /// Requests that were not HTTP.
+    pub parsing: usize,
+    /// Requests with too large a body.
+    pub body_too_large: usize,
+    /// Requests with too large or too many headers.
+    pub header_too_large: usize,
+}
+
+/// An open session. Ends when dropped.
+pub(super) struct Session {
+    sessions: Arc<Sessions>,
+    /// Sessions open when this one began, itself included.
+    pub(super) number: usize,
+}
+
+impl Sessions {
+    /// The counters now.
+    pub fn report(&self) -> SessionsReport {
+        let load = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+        SessionsReport {
+            active: load(&self.active),
+            peak: load(&self.peak),
+            parsing: load(&self.parsing),
+            body_too_large: load(&self.body_too_large),
+            header_too_large: load(&self.header_too_large),
+        }
+    }
+
+    pub(super) fn begin(self: &Arc<Self>) -> Session {
+        let number = self.active.fetch_add(1, Ordering::Relaxed) + 1;
+        self.peak.fetch_max(number, Ordering::Relaxed);
+        Session {
+            sessions: Arc::clone(self),
+            number,
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.sessions.active.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,398 @@
+//! The server against real TLS clients, well and ill behaved.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ccf_rs::{Auth, Caller, Context, Endpoints, ReadContext, ReadHost, Reply, Result, Router};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use time::OffsetDateTime;
+use tokio::sync::watch;
+
+use super::*;
+use crate::frontend::{Authenticate, Credentials, Dispatcher, Frontend, Parts, node_is_open};
+use crate::identity::{
+    IdentityKey, Subject, Validity, endorse_node, self_signed_node, self_signed_service,
+};
+use crate::pipeline::{History, Ledger};
+use crate::store::{Access, State, Store};
+
+struct App;
+
+/// Accepts everybody and names the certificate's length.
+struct Open;
+
+impl Authenticate for Open {
+    fn authenticate(
+        &self,
+        _: &[Auth],
+        credentials: &Credentials<'_>,
+        _: &mut dyn ReadHost,
+    ) -> std::result::Result<Caller, Box<Reply>> {
+        Ok(credentials
+            .certificate
+            .map_or(Caller::Anonymous, |der| Caller::Certificate(der.clone())))
+    }
+}
+
+fn echo(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
+    let certificate = match ctx.caller() {
+        Caller::Certificate(der) => der.len(),
+        _ => 0,
+    };
+    Ok(Reply::text(
+        "text/plain",
+        format!("{} {certificate}", ctx.request().body.len()),
+    ))
+}
+
+fn crash(_: &App, _: &mut ReadContext<'_>) -> Result<Reply> {
+    panic!("as asked")
+}
+
+struct Rig {
+    address: SocketAddr,
+    roots: RootCertStore,
+    sessions: Arc<Sessions>,
+    stop: watch::Sender<bool>,
+    runtime: tokio::runtime::Runtime,
+    task: Option<tokio::task::JoinHandle<std::result::Result<(), ServerError>>>,
+}
+
+fn validity() -> Validity {
+    Validity {
+        from: OffsetDateTime::now_utc() - time::Duration::minutes(1),
+        days: 1,
+    }
+}
+
+impl Rig {
+    fn new(limits: Limits) -> Self {
+        let service_key = IdentityKey::generate().unwrap();
+        let node_key = IdentityKey::generate().unwrap();
+        let service = self_signed_service(&service_key, "CN=CCF Service", validity()).unwrap();
+        let subject = Subject {
+            name: "CN=CCF Node".into(),
+            alternative_names: vec!["iPAddress:127.0.0.1".into()],
+        };
+        let node = endorse_node(
+            &node_key,
+            &subject,
+            validity(),
+            &service_key,
+            "CN=CCF Service",
+        )
+        .unwrap();
+        let certificate = Arc::new(ServerCertificate::new(&node, &node_key).unwrap());
+        let endpoints = Endpoints::new(Arc::new(App))
+            .post("/echo", echo)
+            .auth([Auth::AnyCert])
+            .get("/crash", crash)
+            .build();
+        let store = Arc::new(Store::new(State::default(), [0; 32]));
+        let chain = Ledger::new(
+            Arc::new(History::default()),
+            Arc::downgrade(&store),
+            ccf_rs::View(2),
+        );
+        let frontend = Frontend {
+            name: "app",
+            router: Router::new(endpoints),
+            access: Access::Application,
+            is_open: node_is_open,
+            blocking: false,
+        };
+        let dispatcher = Arc::new(Dispatcher::new(Parts {
+            store,
+            chain: Arc::new(chain),
+            frontends: vec![frontend],
+            authenticator: Box::new(Open),
+            clock: Box::new(|| Duration::from_secs(1)),
+        }));
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let server = runtime
+            .block_on(Server::bind("127.0.0.1:0", limits))
+            .unwrap();
+        let (address, sessions) = (server.address().unwrap(), server.sessions());
+        let (stop, stopped) = watch::channel(false);
+        let task = runtime.spawn(server.serve(certificate, dispatcher, stopped));
+        let mut roots = RootCertStore::empty();
+        roots
+            .add(CertificateDer::from_pem_slice(service.as_bytes()).unwrap())
+            .unwrap();
+        Self {
+            address,
+            roots,
+            sessions,
+            stop,
+            runtime,
+            task: Some(task),
+        }
+    }
+
+    fn connect(
+        &self,
+        identity: Option<(&str, &IdentityKey)>,
+        alpn: &[&str],
+    ) -> StreamOwned<ClientConnection, TcpStream> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(self.roots.clone());
+        let mut config = match identity {
+            None => builder.with_no_client_auth(),
+            Some((pem, key)) => {
+                let chain = vec![CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()];
+                let der =
+                    PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.to_pkcs8_der().to_vec()));
+                let provider = rustls::crypto::aws_lc_rs::default_provider();
+                let key = provider.key_provider.load_private_key(der).unwrap();
+                // Not `with_client_auth_cert`, which refuses a key that does not fit.
+                let certified = Arc::new(rustls::sign::CertifiedKey::new(chain, key));
+                builder.with_client_cert_resolver(Arc::new(Fixed(certified)))
+            }
+        };
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let name = ServerName::try_from("127.0.0.1").unwrap();
+        let connection = ClientConnection::new(Arc::new(config), name).unwrap();
+        let tcp = TcpStream::connect(self.address).unwrap();
+        tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        StreamOwned::new(connection, tcp)
+    }
+
+    fn ask(&self, request: &str) -> String {
+        let mut stream = self.connect(None, &[]);
+        stream.write_all(request.as_bytes()).unwrap();
+        answer(&mut stream).unwrap()
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        let _ = self.stop.send(true);
+        if let Some(task) = self.task.take() {
+            assert!(matches!(self.runtime.block_on(task), Ok(Ok(()))));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Fixed(Arc<rustls::sign::CertifiedKey>);
+
+impl rustls::client::ResolvesClientCert for Fixed {
+    fn resolve(
+        &self,
+        _: &[&[u8]],
+        _: &[rustls::SignatureScheme],
+    ) -> Option<Arc<rustls::sign::CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+/// One answer with its body, by its content-length.
+fn answer(stream: &mut impl Read) -> std::io::Result<String> {
+    let mut text = Vec::new();
+    let mut byte = [0; 1];
+    while !text.ends_with(b"\r\n\r\n") {
+        if stream.read(&mut byte)? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        text.push(byte[0]);
+    }
+    let head = String::from_utf8(text.clone()).unwrap();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "))
+        .unwrap()
+        .parse()
+        .unwrap();
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body)?;
+    text.extend(body);
+    Ok(String::from_utf8(text).unwrap())
+}
+
+fn post(body: &str) -> String {
+    format!(
+        "POST /app/echo HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+#[test]
+fn requests_on_one_connection_are_answered_in_order() {
+    let rig = Rig::new(Limits::default());
+    let mut stream = rig.connect(None, &["http/1.1"]);
+    stream
+        .write_all(format!("{}{}", post("one"), post("three")).as_bytes())
+        .unwrap();
+    let first = answer(&mut stream).unwrap();
+    assert!(
+        first.starts_with("HTTP/1.1 200") && first.ends_with("3 0"),
+        "{first}"
+    );
+    assert!(!first.to_lowercase().contains("\r\ndate:"), "{first}");
+    assert!(answer(&mut stream).unwrap().ends_with("5 0"));
+    let chunked = "POST /app/echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\n\r\n";
+    stream.write_all(chunked.as_bytes()).unwrap();
+    assert!(answer(&mut stream).unwrap().ends_with("4 0"));
+}
+
+#[test]
+fn a_self_signed_client_certificate_is_handed_on() {
+    let rig = Rig::new(Limits::default());
+    let key = IdentityKey::generate().unwrap();
+    let subject = Subject {
+        name: "CN=member".into(),
+        alternative_names: vec![],
+    };
+    let pem = self_signed_node(&key, &subject, validity()).unwrap();
+    let length = crate::identity::certificate_der(&pem).unwrap().len();
+    let mut stream = rig.connect(Some((&pem, &key)), &[]);
+    stream.write_all(post("x").as_bytes()).unwrap();
+    assert!(
+        answer(&mut stream)
+            .unwrap()
+            .ends_with(&format!("1 {length}"))
+    );
+}
+
+#[test]
+fn a_certificate_without_its_key_does_not_connect() {
+    let rig = Rig::new(Limits::default());
+    let (key, other) = (
+        IdentityKey::generate().unwrap(),
+        IdentityKey::generate().unwrap(),
+    );
+    let subject = Subject {
+        name: "CN=member".into(),
+        alternative_names: vec![],
+    };
+    let pem = self_signed_node(&key, &subject, validity()).unwrap();
+    let mut stream = rig.connect(Some((&pem, &other)), &[]);
+    let outcome = stream
+        .write_all(post("x").as_bytes())
+        .and_then(|()| answer(&mut stream));
+    assert!(outcome.is_err(), "{outcome:?}");
+}
+
+#[test]
+fn protocols_are_agreed_or_refused() {
+    let rig = Rig::new(Limits::default());
+    let mut stream = rig.connect(None, &["h2", "http/1.1"]);
+    stream.flush().unwrap();
+    while stream.conn.is_handshaking() {
+        stream.conn.complete_io(&mut stream.sock).unwrap();
+    }
+    assert_eq!(stream.conn.alpn_protocol(), Some(b"h2".as_slice()));
+    let mut stream = rig.connect(None, &["spdy/3"]);
+    assert!(stream.conn.complete_io(&mut stream.sock).is_err());
+}
+
+#[test]
+fn oversized_bodies_are_refused_and_the_connection_closed() {
+    let rig = Rig::new(Limits {
+        body: 1_000,
+        ..Limits::default()
+    });
+    let text = rig.ask(&post(&"x".repeat(1_001)));
+    assert!(
+        text.starts_with("HTTP/1.1 413") && text.contains("RequestBodyTooLarge"),
+        "{text}"
+    );
+    assert!(text.contains("connection: close"));
+    assert!(rig.ask(&post(&"x".repeat(1_000))).ends_with("1000 0"));
+    assert_eq!(rig.sessions.report().body_too_large, 1);
+}
+
+#[test]
+fn too_many_or_too_large_headers_are_refused() {
+    let rig = Rig::new(Limits {
+        headers: 16,
+        header_bytes: 16 << 10,
+        ..Limits::default()
+    });
+    let many: String = (0..20).map(|n| format!("h{n}: v\r\n")).collect();
+    let large = format!("h: {}\r\n", "v".repeat(20 << 10));
+    for headers in [many, large] {
+        let text = rig.ask(&format!(
+            "GET /app/crash HTTP/1.1\r\nhost: x\r\n{headers}\r\n"
+        ));
+        assert!(text.starts_with("HTTP/1.1 431"), "{text}");
+    }
+}
+
+#[test]
+fn what_is_not_http_is_refused_and_the_server_stays() {
+    let rig = Rig::new(Limits::default());
+    assert!(rig.ask("rubbish\r\n\r\n").starts_with("HTTP/1.1 400"));
+    let mut raw = TcpStream::connect(rig.address).unwrap();
+    raw.write_all(&[0xff; 512]).unwrap();
+    drop(raw);
+    assert!(rig.ask(&post("x")).ends_with("1 0"));
+}
+
+#[test]
+fn a_panic_in_a_handler_is_answered_and_the_connection_goes_on() {
+    let rig = Rig::new(Limits::default());
+    let mut stream = rig.connect(None, &[]);
+    stream
+        .write_all(b"GET /app/crash HTTP/1.1\r\nhost: x\r\n\r\n")
+        .unwrap();
+    let text = answer(&mut stream).unwrap();
+    assert!(
+        text.starts_with("HTTP/1.1 500") && text.contains("InternalError"),
+        "{text}"
+    );
+    stream.write_all(post("x").as_bytes()).unwrap();
+    assert!(answer(&mut stream).unwrap().ends_with("1 0"));
+}
+
+#[test]
+fn half_open_handshakes_are_dropped_and_pin_nothing() {
+    let rig = Rig::new(Limits {
+        handshake: Duration::from_millis(50),
+        ..Limits::default()
+    });
+    let mut silent: Vec<_> = (0..20)
+        .map(|_| TcpStream::connect(rig.address).unwrap())
+        .collect();
+    for stream in &mut silent {
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0, "the server closes");
+    }
+}
+
+#[test]
+fn session_caps() {
+    let rig = Rig::new(Limits {
+        sessions_soft: 1,
+        sessions_hard: 2,
+        ..Limits::default()
+    });
+    let mut first = rig.connect(None, &[]);
+    first.write_all(post("x").as_bytes()).unwrap();
+    assert!(answer(&mut first).unwrap().ends_with("1 0"));
+    let mut second = rig.connect(None, &[]);
+    second.write_all(post("x").as_bytes()).unwrap();
+    let text = answer(&mut second).unwrap();
+    assert!(
+        text.starts_with("HTTP/1.1 503") && text.contains("SessionCapExhausted"),
+        "{text}"
+    );
+    assert!(rig.sessions.report().peak >= 2);
+}

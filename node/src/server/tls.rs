@@ -1,0 +1,152 @@
+//! TLS of the server side.
+//!
+//! A client certificate is asked for and never required. Members and users have self-signed
+//! certificates: what identifies them is the digest of the certificate, looked up in the
+//! tables for each request. So no chain and no dates are checked here, but the handshake
+//! signature is: a client that shows a certificate must hold its key.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme};
+
+use crate::identity::IdentityKey;
+
+/// The server's certificate. It can be replaced while the server runs.
+pub struct ServerCertificate(ArcSwap<CertifiedKey>);
+
+/// The server's TLS could not be set up.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TlsError {
+    /// The certificate is not PEM.
+    #[error("the node certificate is not PEM")]
+    Certificate,
+    /// The library refuses key or settings.
+    #[error("TLS: {0}")]
+    Library(String),
+}
+
+impl ServerCertificate {
+    /// A certificate in PEM and its key.
+    pub fn new(certificate_pem: &str, key: &IdentityKey) -> Result<Self, TlsError> {
+        Ok(Self(ArcSwap::from_pointee(certified(
+            certificate_pem,
+            key,
+        )?)))
+    }
+
+    /// Presents another certificate from the next handshake on.
+    pub fn replace(&self, certificate_pem: &str, key: &IdentityKey) -> Result<(), TlsError> {
+        self.0.store(Arc::new(certified(certificate_pem, key)?));
+        Ok(())
+    }
+}
+
+fn certified(certificate_pem: &str, key: &IdentityKey) -> Result<CertifiedKey, TlsError> {
+    let chain = CertificateDer::pem_slice_iter(certificate_pem.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .ok()
+        .filter(|chain| !chain.is_empty())
+        .ok_or(TlsError::Certificate)?;
+    let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.to_pkcs8_der().to_vec()));
+    CertifiedKey::from_der(chain, der, &provider()).map_err(|e| TlsError::Library(e.to_string()))
+}
+
+impl ResolvesServerCert for ServerCertificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+}
+
+impl fmt::Debug for ServerCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ServerCertificate")
+    }
+}
+
+/// Settings of the server's TLS: versions 1.2 and 1.3, HTTP/2 and HTTP/1.1 by ALPN.
+pub fn server_config(certificate: Arc<ServerCertificate>) -> Result<Arc<ServerConfig>, TlsError> {
+    let provider = Arc::new(provider());
+    let library = |e: Error| TlsError::Library(e.to_string());
+    let verifier = Arc::new(AnyClientCertificate {
+        provider: Arc::clone(&provider),
+    });
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(library)?
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(certificate);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn provider() -> CryptoProvider {
+    aws_lc_rs::default_provider()
+}
+
+/// Takes any certificate whose key the client proves to hold.
+#[derive(Debug)]
+struct AnyClientCertificate {
+    provider: Arc<CryptoProvider>,
+}
+
+impl ClientCertVerifier for AnyClientCertificate {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}

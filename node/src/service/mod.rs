@@ -1,0 +1,12 @@
+//! A service with one node: its settings, its first transaction, its parts put together.
+
+mod genesis;
+mod settings;
+
+pub use genesis::{GenesisError, GenesisInputs, genesis};
+pub use settings::{
+    GenesisMember, Interface, RecoveryRole, ServiceConfiguration, Settings, SettingsError,
+};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! Settings and the first transaction.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ccf_rs::{ReadHost, View};
+use ledger::{Digest, RsaPrivateKey};
+use serde_json::{Value as JsonValue, json};
+use time::OffsetDateTime;
+
+use super::*;
+use crate::identity::{IdentityKey, Subject, Validity, self_signed_node};
+use crate::pipeline::{History, Ledger};
+use crate::server::Limits;
+use crate::store::{Access, State, Transaction};
+
+fn member(encryption: bool, recovery_role: Option<RecoveryRole>) -> GenesisMember {
+    let key = IdentityKey::generate().unwrap();
+    let subject = Subject {
+        name: "CN=member".into(),
+        alternative_names: vec![],
+    };
+    let validity = Validity {
+        from: OffsetDateTime::from_unix_timestamp(1_780_000_000).unwrap(),
+        days: 365,
+    };
+    let encryption_key =
+        encryption.then(|| RsaPrivateKey::generate().unwrap().public_key_pem().unwrap());
+    GenesisMember {
+        certificate: self_signed_node(&key, &subject, validity).unwrap(),
+        encryption_key,
+        data: Some(json!({ "identifier": "member" })),
+        recovery_role,
+    }
+}
+
+fn settings(members: Vec<GenesisMember>) -> Settings {
+    Settings {
+        constitution: "export function validate(text) { return { valid: true }; }".into(),
+        members,
+        configuration: ServiceConfiguration::default(),
+        service_subject: "CN=CCF Service".into(),
+        service_validity_days: 1,
+        service_data: Some(json!({ "purpose": "test" })),
+        node_subject: Subject {
+            name: "CN=CCF Node".into(),
+            alternative_names: vec![],
+        },
+        node_validity_days: 1,
+        node_data: None,
+        ledger_directory: PathBuf::from("ledger"),
+        ledger_chunk_size: 5 << 20,
+        cose_claims: (String::new(), String::new()),
+        interfaces: vec![Interface {
+            name: "primary_rpc_interface".into(),
+            bind_address: "127.0.0.1:0".into(),
+            published_address: None,
+            limits: Limits::default(),
+        }],
+    }
+}
+
+#[test]
+fn the_threshold_is_derived_from_the_members() {
+    let with = member(true, None);
+    let without = member(false, None);
+    let owner = member(true, Some(RecoveryRole::Owner));
+    assert_eq!(
+        settings(vec![with.clone(), with.clone(), without.clone()]).recovery_threshold(),
+        2
+    );
+    assert_eq!(
+        settings(vec![owner.clone(), without.clone()]).recovery_threshold(),
+        1
+    );
+    let mut two_of_one = settings(vec![with, owner, without]);
+    two_of_one.configuration.recovery_threshold = 2;
+    assert_eq!(
+        two_of_one.check(),
+        Err(SettingsError::Threshold { got: 2, want: 1 })
+    );
+}
+
+#[test]
+fn unusable_settings_are_refused_before_anything_is_written() {
+    assert_eq!(settings(vec![]).check(), Err(SettingsError::NoMembers));
+    let mut nowhere = settings(vec![member(false, None)]);
+    nowhere.interfaces.clear();
+    assert_eq!(nowhere.check(), Err(SettingsError::NoInterfaces));
+    let mut bad = member(false, None);
+    bad.certificate = "no certificate".into();
+    assert!(matches!(
+        settings(vec![bad]).check(),
+        Err(SettingsError::MemberCertificate { index: 0, .. })
+    ));
+    let mut bad = member(false, None);
+    bad.encryption_key = Some("no key".into());
+    assert!(matches!(
+        settings(vec![bad]).check(),
+        Err(SettingsError::MemberEncryptionKey { .. })
+    ));
+    let role = member(false, Some(RecoveryRole::Owner));
+    assert_eq!(
+        settings(vec![role]).check(),
+        Err(SettingsError::RoleWithoutKey {
+            index: 0,
+            role: "Owner"
+        })
+    );
+    assert_eq!(settings(vec![member(true, None)]).check(), Ok(()));
+}
+
+#[test]
+fn the_first_transaction_writes_the_tables_of_a_new_service() {
+    let settings = settings(vec![
+        member(true, Some(RecoveryRole::Participant)),
+        member(false, None),
+    ]);
+    let node = IdentityKey::generate().unwrap();
+    let (id, public) = (node.id(), node.public_key_pem());
+    let inputs = GenesisInputs {
+        settings: &settings,
+        service_certificate: "SERVICE",
+        node_id: &id,
+        node_public_key: &public,
+        node_request: "REQUEST",
+        node_certificate: "NODE",
+        node_encryption_key: "ENCRYPTION",
+        addresses: &[("127.0.0.1:8000".into(), "example.org:443".into())],
+        program: Digest([1; 32]),
+    };
+    let chain = Arc::new(Ledger::new(
+        Arc::new(History::default()),
+        std::sync::Weak::new(),
+        View(2),
+    ));
+    let base = Arc::new(State::default());
+    let mut tx = Transaction::new(base, None, chain, Access::Framework, Duration::ZERO);
+    genesis(&inputs, &mut tx).unwrap();
+
+    let mut row = |table: &str, key: &[u8]| -> JsonValue {
+        let bytes = tx
+            .get(&format!("public:ccf.gov.{table}"), key)
+            .unwrap()
+            .unwrap();
+        assert!(ledger::is_canonical(&bytes), "{table}");
+        serde_json::from_slice(&bytes).unwrap()
+    };
+    let single = [0; 8];
+    assert_eq!(row("constitution", &single), json!(settings.constitution));
+    assert_eq!(
+        row("service.config", &single),
+        json!({ "recovery_threshold": 1 })
+    );
+    assert_eq!(
+        row("service.info", &single),
+        json!({ "cert": "SERVICE", "current_service_create_txid": "2.1", "recovery_count": 0, "status": "Opening",
+                "service_data": { "purpose": "test" } })
+    );
+    let node = row("nodes.info", id.as_bytes());
+    assert_eq!(node["status"], "Trusted");
+    assert_eq!(
+        node["rpc_interfaces"]["primary_rpc_interface"]["published_address"],
+        "example.org:443"
+    );
+    assert_eq!(
+        (&node["rpcport"], &node["pubhost"]),
+        (&json!("8000"), &json!("example.org"))
+    );
+    assert_eq!(
+        row(
+            "nodes.virtual.measurements",
+            b"Insecure hard-coded virtual measurement v1"
+        ),
+        json!("AllowedToJoin")
+    );
+    for (table, rows) in [
+        ("members.certs", 2),
+        ("members.info", 2),
+        ("members.acks", 2),
+        ("members.encryption_public_keys", 1),
+        ("nodes.virtual.host_data", 1),
+    ] {
+        assert_eq!(
+            tx.len(&format!("public:ccf.gov.{table}")).unwrap(),
+            rows,
+            "{table}"
+        );
+    }
+}
