@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use ledger_tools::{Report, TxId, VerifyOptions, verify_directory};
-use serde::Serialize;
 
 use crate::connect::read;
 use crate::error::CliError;
@@ -29,39 +28,6 @@ pub(crate) enum Command {
     },
 }
 
-/// The result as printed: the report, with transaction ids as text.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Verified<'a> {
-    /// The last transaction covered by a signature, `view.seqno`.
-    verified_until: Option<String>,
-    last: Option<String>,
-    entries: u64,
-    unsigned_tail: u64,
-    signatures: u64,
-    cose_signatures: u64,
-    chunks: u64,
-    service_identity: Option<&'a str>,
-    pinned: bool,
-}
-
-impl<'a> From<&'a Report> for Verified<'a> {
-    fn from(report: &'a Report) -> Self {
-        let text = |id: &Option<TxId>| id.as_ref().map(ToString::to_string);
-        Self {
-            verified_until: text(&report.verified_until),
-            last: text(&report.last),
-            entries: report.entries,
-            unsigned_tail: report.unsigned_tail,
-            signatures: report.signatures,
-            cose_signatures: report.cose_signatures,
-            chunks: report.chunks,
-            service_identity: report.service_identity.as_deref(),
-            pinned: report.pinned,
-        }
-    }
-}
-
 pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliError> {
     let Command::Verify {
         directory,
@@ -76,7 +42,7 @@ pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliEr
         recovery,
     };
     let report = verify_directory(&directory, &options)?;
-    output.show(&Verified::from(&report), text)?;
+    output.show(&report, text)?;
     if !report.pinned {
         output.note(
             "note: no --service-cert given: the ledger is consistent, but could be anybody's",
@@ -91,17 +57,20 @@ pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliEr
     Ok(())
 }
 
-fn text(verified: &Verified<'_>) -> String {
-    let Verified {
+fn text(report: &Report) -> String {
+    let Report {
         entries,
         signatures,
         cose_signatures,
         chunks,
         ..
-    } = verified;
-    let until = verified.verified_until.as_deref().unwrap_or("nothing");
-    let identity = verified.service_identity.unwrap_or("-");
-    let pinned = if verified.pinned { ", as given" } else { "" };
+    } = report;
+    let until = report
+        .verified_until
+        .as_ref()
+        .map_or_else(|| "nothing".to_owned(), TxId::to_string);
+    let identity = report.service_identity.as_deref().unwrap_or("-");
+    let pinned = if report.pinned { ", as given" } else { "" };
     format!(
         "verified until {until}\n{entries} entries in {chunks} files, {signatures} signatures ({cose_signatures} with COSE)\n\
          service identity {identity}{pinned}"

@@ -1,10 +1,12 @@
-//! Identifiers of parties, proposals and transactions.
+//! Identifiers of parties and proposals; transaction ids are the ledger's.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+
+pub use ledger::TxId;
 
 /// A member or user id: the SHA-256 of the DER certificate, as 64 lower-case hexadecimal characters (CCF interface, section 7.1).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -33,17 +35,6 @@ impl ProposalId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-/// A transaction id: the view of a primary and a sequence number in it. Written `view.seqno`, both decimal and at least 1
-/// (CCF interface, section 6.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct TxId {
-    /// The view.
-    pub view: u64,
-    /// The sequence number.
-    pub seqno: u64,
 }
 
 /// A text is not the identifier it is used as.
@@ -108,73 +99,9 @@ macro_rules! hex_id {
 hex_id!(IdentityId, "member or user id (64 hexadecimal characters)");
 hex_id!(ProposalId, "proposal id (64 hexadecimal characters)");
 
-impl FromStr for TxId {
-    type Err = IdError;
-
-    fn from_str(text: &str) -> Result<Self, IdError> {
-        let error = || IdError::new("transaction id (view.seqno)", text);
-        let number = |part: &str| -> Option<u64> {
-            let digits = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-            digits
-                .then(|| part.parse().ok())
-                .flatten()
-                .filter(|number| *number > 0)
-        };
-        let (view, seqno) = text.split_once('.').ok_or_else(error)?;
-        Ok(Self {
-            view: number(view).ok_or_else(error)?,
-            seqno: number(seqno).ok_or_else(error)?,
-        })
-    }
-}
-
-impl TryFrom<String> for TxId {
-    type Error = IdError;
-
-    fn try_from(text: String) -> Result<Self, IdError> {
-        text.parse()
-    }
-}
-
-impl From<TxId> for String {
-    fn from(id: TxId) -> Self {
-        id.to_string()
-    }
-}
-
-impl fmt::Display for TxId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.view, self.seqno)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn transaction_ids_are_two_positive_decimals() {
-        assert_eq!("2.10".parse(), Ok(TxId { view: 2, seqno: 10 }));
-        assert_eq!(
-            "2.10".parse::<TxId>().map(|id| id.to_string()),
-            Ok("2.10".to_owned())
-        );
-        for bad in [
-            "",
-            "2",
-            "2.",
-            ".2",
-            "0.1",
-            "1.0",
-            "1.2.3",
-            "+1.2",
-            "1. 2",
-            "-1.2",
-            "18446744073709551616.1",
-        ] {
-            assert!(bad.parse::<TxId>().is_err(), "{bad:?} was taken");
-        }
-    }
 
     #[test]
     fn hexadecimal_ids_are_64_characters_and_lower_case() {

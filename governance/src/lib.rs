@@ -7,6 +7,7 @@
 //! - [`cose`]: the COSE_Sign1 envelopes in which members sign proposals, ballots, acknowledgements and recovery shares.
 //! - [`client`]: an HTTPS client that trusts exactly one service certificate.
 //! - [`service`], [`member`], [`contracts`], [`policies`], [`secrets`]: what can be asked of a service, by whom.
+//! - [`receipt`]: checking that a transaction is in the ledger of a service.
 //! - [`clean_room`]: the other side of a release: evidence goes in, a secret wrapped to the attested key comes out.
 //!
 //! The clock, the random generator, files and sockets are touched in [`identity`] (`load`, `save`, `generate`), [`client`] and
@@ -24,6 +25,7 @@ pub mod ids;
 pub mod member;
 mod pem;
 pub mod policies;
+pub mod receipt;
 pub mod secrets;
 pub mod service;
 

@@ -303,7 +303,7 @@ fn a_write_waits_for_its_commit() {
     });
     let client = Client::new(&server.url, &server.certificate).unwrap();
     let response = client.write(Request::put("/app/x")).unwrap();
-    assert_eq!(response.transaction(), Some(TxId { view: 2, seqno: 7 }));
+    assert_eq!(response.transaction(), Some(TxId::new(2, 7)));
     assert_eq!(asked.load(Ordering::SeqCst), 3);
     let error = client.write(Request::post("/gov/x")).unwrap_err();
     assert!(matches!(error, ClientError::NotCommitted { status, .. } if status == "Invalid"));
