@@ -54,6 +54,7 @@ impl Rig {
             cose_claims: ("issuer".into(), "subject".into()),
             chunk_requested: Arc::clone(&chunk_requested),
             clock: Box::new(|| Duration::from_secs(1_780_000_000)),
+            on_commit: Box::new(|_| {}),
         })
         .unwrap();
         let validity = Validity {

@@ -46,6 +46,8 @@ pub struct PipelineParts {
     pub chunk_requested: Arc<AtomicBool>,
     /// Seconds since the epoch.
     pub clock: Box<dyn Fn() -> Duration + Send + Sync>,
+    /// Told of each transaction once it is on disk, in order.
+    pub on_commit: Box<dyn Fn(&Writes) + Send>,
 }
 
 /// The running pipeline. Dropping it closes the store and waits for what is queued.
@@ -133,6 +135,10 @@ impl Worker {
         self.parts
             .store
             .publish(&batch, &encoded.signature, encoded.root.0);
+        batch
+            .transactions
+            .iter()
+            .for_each(|pending| (self.parts.on_commit)(&pending.writes));
         answer(&mut batch.transactions, Ok(()));
         if encoded.ends_chunk {
             self.retry("finishing a chunk", |parts| parts.files.finish_chunk())?;

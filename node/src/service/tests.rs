@@ -189,3 +189,120 @@ fn the_first_transaction_writes_the_tables_of_a_new_service() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_starts_serves_and_leaves_a_ledger_that_verifies() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut settings = settings(vec![member(true, None)]);
+    settings.ledger_directory = directory.path().join("ledger");
+    let application = ccf_rs::Application {
+        title: "test",
+        version: "1",
+        endpoints: vec![],
+    };
+    let node = Node::start(settings.clone(), application).await.unwrap();
+    let address = node.address("primary_rpc_interface").unwrap();
+    let service = node.service_certificate().to_owned();
+
+    let ask = |path: &'static str| {
+        let service = service.clone();
+        async move {
+            tokio::task::spawn_blocking(move || get(address, &service, path))
+                .await
+                .unwrap()
+        }
+    };
+    let (status, body) = ask("/node/network").await;
+    assert_eq!(
+        (
+            status,
+            &body["service_status"],
+            &body["service_certificate"]
+        ),
+        (200, &json!("Opening"), &json!(service))
+    );
+    let (status, body) = ask("/node/commit").await;
+    assert_eq!((status, &body["transaction_id"]), (200, &json!("2.2")));
+    let (status, body) = ask("/gov/service/info?api-version=2024-07-01").await;
+    assert_eq!((status, &body["status"]), (200, &json!("Opening")));
+    let (status, body) = ask("/node/receipt?transaction_id=2.1").await;
+    assert_eq!(
+        (
+            status,
+            body["leaf_components"]["commit_evidence"]
+                .as_str()
+                .map(|s| &s[..7])
+        ),
+        (200, Some("ce:2.1:"))
+    );
+    let (status, body) = ask("/app/commit").await;
+    assert_eq!(
+        (status, &body["error"]["code"]),
+        (404, &json!("FrontendNotOpen"))
+    );
+
+    node.stop().await;
+    let again = Node::start(
+        settings.clone(),
+        ccf_rs::Application {
+            title: "test",
+            version: "1",
+            endpoints: vec![],
+        },
+    );
+    assert!(
+        matches!(again.await, Err(StartError::Files(_))),
+        "a new service does not overwrite a ledger"
+    );
+    let mut verifier =
+        ledger::LedgerVerifier::new(Some(ledger::PublicKey::of_certificate(&service).unwrap()));
+    let bytes = std::fs::read(settings.ledger_directory.join("ledger_1")).unwrap();
+    verifier
+        .chunk(&ledger::ChunkName::open(ledger::Seqno(1)), &bytes)
+        .unwrap();
+    assert_eq!(
+        verifier.finish().unwrap().verified_until,
+        Some(ledger::TxId::new(2, 2))
+    );
+}
+
+/// One GET by a client that trusts the service certificate alone.
+fn get(address: std::net::SocketAddr, service: &str, path: &str) -> (u16, JsonValue) {
+    use std::io::{Read, Write};
+
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, ServerName};
+
+    let mut roots = rustls::RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_slice(service.as_bytes()).unwrap())
+        .unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    let connection = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let tcp = std::net::TcpStream::connect(address).unwrap();
+    let mut stream = rustls::StreamOwned::new(connection, tcp);
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let mut text = Vec::new();
+    let mut byte = [0];
+    while !text.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).unwrap();
+        text.push(byte[0]);
+    }
+    let head = String::from_utf8(text).unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "))
+        .unwrap()
+        .parse()
+        .unwrap();
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).unwrap();
+    (status, serde_json::from_slice(&body).unwrap_or_default())
+}
