@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use attestation::EvidenceError;
 use governance::ClientError;
-use governance::encryption::EncryptionError;
 use governance::identity::IdentityError;
 use ledger_tools::AuditError;
 
@@ -18,9 +18,9 @@ pub enum CliError {
     /// Talking to the service failed, or it refused.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// An RSA key cannot be used.
+    /// Evidence does not verify.
     #[error(transparent)]
-    Encryption(#[from] EncryptionError),
+    Evidence(#[from] EvidenceError),
     /// A file cannot be read or written.
     #[error("{path}: {source}")]
     File {
@@ -73,7 +73,7 @@ impl CliError {
         match self {
             Self::Client(ClientError::Service(_)) => Failure::Refused,
             Self::Audit(AuditError::Io { .. } | AuditError::Certificate(_)) => Failure::Environment,
-            Self::Audit(_) => Failure::Verification,
+            Self::Audit(_) | Self::Evidence(_) => Failure::Verification,
             _ => Failure::Environment,
         }
     }

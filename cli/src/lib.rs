@@ -12,9 +12,11 @@
 
 #![forbid(unsafe_code)]
 
+mod attest;
 mod connect;
 mod contract;
 mod error;
+mod evidence;
 mod ledger;
 mod member;
 mod output;
@@ -45,6 +47,9 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Evidence: make it on the simulated platform, verify it.
+    #[command(subcommand)]
+    Attest(attest::Command),
     /// Contracts: draft, read, propose, accept.
     #[command(subcommand)]
     Contract(contract::Command),
@@ -60,7 +65,7 @@ enum Command {
     /// Proposals: make, read, vote, withdraw.
     #[command(subcommand)]
     Proposal(proposal::Command),
-    /// Secrets: store, list.
+    /// Secrets: store, list, and receive one as a clean room.
     #[command(subcommand)]
     Secret(secret::Command),
 }
@@ -86,6 +91,7 @@ where
     };
     let mut output = Output::new(arguments.json, out, err);
     let outcome = match arguments.command {
+        Command::Attest(command) => attest::run(command, &mut output),
         Command::Contract(command) => contract::run(command, &mut output),
         Command::Ledger(command) => ledger::run(command, &mut output),
         Command::Member(command) => member::run(command, &mut output),

@@ -143,3 +143,28 @@ fn a_directory_without_a_ledger_fails_verification() {
     let (code, _, _) = cleanroom(&["ledger", "verify", "/nonexistent"]);
     assert_eq!(code, ExitCode::from(1));
 }
+
+#[test]
+fn simulated_evidence_verifies_on_the_simulated_platform_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("room");
+    let folder = folder.to_str().unwrap();
+    let host_data = "ab".repeat(32);
+    let (code, _, err) = cleanroom(&["attest", "simulate", "--host-data", &host_data, folder]);
+    assert_eq!(code, ExitCode::SUCCESS, "{err}");
+    let (code, out, err) =
+        cleanroom(&["--json", "attest", "verify", "--simulated-platform", folder]);
+    assert_eq!(code, ExitCode::SUCCESS, "{err}");
+    assert!(err.contains("WARNING: simulated platform"), "{err}");
+    let explained: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(explained["claims"]["x-ms-sevsnpvm-hostdata"], host_data);
+    assert_eq!(
+        (&explained["simulated"], &explained["keyBound"]),
+        (&true.into(), &true.into())
+    );
+    let (code, out, err) = cleanroom(&["attest", "verify", folder]);
+    assert_eq!((code, out.as_str()), (ExitCode::from(4), ""));
+    assert!(err.starts_with("error: SNP-"), "{err}");
+    let (code, _, err) = cleanroom(&["attest", "simulate", "--host-data", &host_data, folder]);
+    assert_eq!(code, ExitCode::from(1), "{err}");
+}

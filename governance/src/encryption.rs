@@ -1,12 +1,10 @@
-//! RSA key pairs to which the service encrypts: recovery shares for members, wrapped secrets for clean rooms.
+//! RSA key pairs of recovery members, to which the service encrypts their shares.
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der, PublicKeyX509Der};
-use aws_lc_rs::key_wrap::{AES_256, AesKek, KeyWrapPadded as _};
-use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{
     KeyPair, KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey,
 };
-use aws_lc_rs::signature::{KeyPair as _, RSA_PSS_SHA256};
+use aws_lc_rs::signature::KeyPair as _;
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use zeroize::Zeroizing;
@@ -78,56 +76,18 @@ impl EncryptionKey {
     /// Decrypts RSA-OAEP with SHA-256, MGF1-SHA-256 and an empty label.
     ///
     /// # Errors
-    /// [`EncryptionError::Unwrap`], whatever the reason.
+    /// [`EncryptionError::Decrypt`], whatever the reason.
     pub fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, EncryptionError> {
         let key = PrivateDecryptingKey::from_pkcs8(&self.pkcs8()?)
-            .map_err(|_| EncryptionError::Unwrap)?;
-        let key = OaepPrivateDecryptingKey::new(key).map_err(|_| EncryptionError::Unwrap)?;
+            .map_err(|_| EncryptionError::Decrypt)?;
+        let key = OaepPrivateDecryptingKey::new(key).map_err(|_| EncryptionError::Decrypt)?;
         let mut plaintext = Zeroizing::new(vec![0; key.min_output_size()]);
         let length = key
             .decrypt(&OAEP_SHA256_MGF1SHA256, ciphertext, &mut plaintext, None)
-            .map_err(|_| EncryptionError::Unwrap)?
+            .map_err(|_| EncryptionError::Decrypt)?
             .len();
         plaintext.truncate(length);
         Ok(plaintext)
-    }
-
-    /// Undoes `RSA-OAEP-AES-KWP` (PKCS #11 `CKM_RSA_AES_KEY_WRAP`).
-    ///
-    /// Layout: an AES-256 key under RSA-OAEP, as long as the modulus; then the plaintext under AES key wrap with padding (RFC 5649).
-    ///
-    /// # Errors
-    /// [`EncryptionError::Unwrap`], whatever the reason.
-    pub fn unwrap_key_wrap(&self, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, EncryptionError> {
-        let (key, data) = wrapped
-            .split_at_checked(self.key.public_modulus_len())
-            .ok_or(EncryptionError::Unwrap)?;
-        let key = self.decrypt(key)?;
-        let kek = AesKek::new(&AES_256, &key).map_err(|_| EncryptionError::Unwrap)?;
-        let mut plaintext = Zeroizing::new(vec![0; data.len().max(16)]);
-        let length = kek
-            .unwrap_with_padding(data, &mut plaintext)
-            .map_err(|_| EncryptionError::Unwrap)?
-            .len();
-        plaintext.truncate(length);
-        Ok(plaintext)
-    }
-
-    /// Signs with RSA-PSS, SHA-256, MGF1-SHA-256 and a salt of 32 bytes.
-    ///
-    /// # Errors
-    /// [`EncryptionError::Sign`] when the random generator fails.
-    pub fn sign_pss(&self, message: &[u8]) -> Result<Vec<u8>, EncryptionError> {
-        let mut signature = vec![0; self.key.public_modulus_len()];
-        self.key
-            .sign(
-                &RSA_PSS_SHA256,
-                &SystemRandom::new(),
-                message,
-                &mut signature,
-            )
-            .map_err(|_| EncryptionError::Sign)?;
-        Ok(signature)
     }
 }
 
@@ -144,50 +104,41 @@ pub enum EncryptionError {
     /// Not an RSA private key of a supported size.
     #[error("not an RSA private key in PEM of 2048 to 4096 bits")]
     PrivateKey,
-    /// The system could not make a signature.
-    #[error("cannot sign")]
-    Sign,
     /// The ciphertext is not for this key, or altered. One error for all reasons, so that it tells nothing about the key.
-    #[error("cannot unwrap: not for this key, or altered")]
-    Unwrap,
+    #[error("cannot decrypt: not for this key, or altered")]
+    Decrypt,
 }
 
 #[cfg(test)]
 mod tests {
     use aws_lc_rs::rsa::{OaepPublicEncryptingKey, PublicEncryptingKey};
-    use aws_lc_rs::signature::{RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
     use rustls_pki_types::SubjectPublicKeyInfoDer;
 
     use super::*;
 
-    fn spki(key: &EncryptionKey) -> Vec<u8> {
-        SubjectPublicKeyInfoDer::from_pem_slice(key.public_key_pem().unwrap().as_bytes())
-            .unwrap()
-            .to_vec()
-    }
-
-    fn wrap(key: &EncryptionKey, plaintext: &[u8]) -> Vec<u8> {
-        let aes = [7; 32];
-        let public =
-            OaepPublicEncryptingKey::new(PublicEncryptingKey::from_der(&spki(key)).unwrap())
+    fn encrypt(key: &EncryptionKey, plaintext: &[u8]) -> Vec<u8> {
+        let spki =
+            SubjectPublicKeyInfoDer::from_pem_slice(key.public_key_pem().unwrap().as_bytes())
                 .unwrap();
-        let mut first = vec![0; public.ciphertext_size()];
+        let public =
+            OaepPublicEncryptingKey::new(PublicEncryptingKey::from_der(&spki).unwrap()).unwrap();
+        let mut ciphertext = vec![0; public.ciphertext_size()];
         public
-            .encrypt(&OAEP_SHA256_MGF1SHA256, &aes, &mut first, None)
+            .encrypt(&OAEP_SHA256_MGF1SHA256, plaintext, &mut ciphertext, None)
             .unwrap();
-        let mut second = vec![0; plaintext.len() + 16];
-        let kek = AesKek::new(&AES_256, &aes).unwrap();
-        first.extend_from_slice(kek.wrap_with_padding(plaintext, &mut second).unwrap());
-        first
+        ciphertext
     }
 
     #[test]
-    fn what_was_wrapped_to_the_key_comes_out() {
+    fn what_was_encrypted_to_the_key_comes_out() {
         let key = EncryptionKey::generate().unwrap();
-        for length in [1, 7, 8, 9, 16, 100, 25_600] {
+        let again = EncryptionKey::from_pem(&key.private_key_pem().unwrap()).unwrap();
+        assert_eq!(again.public_key_pem(), key.public_key_pem());
+        for length in [0, 1, 44, 190] {
             let plaintext = vec![b'x'; length];
             assert_eq!(
-                key.unwrap_key_wrap(&wrap(&key, &plaintext))
+                again
+                    .decrypt(&encrypt(&key, &plaintext))
                     .unwrap()
                     .as_slice(),
                 plaintext,
@@ -199,42 +150,19 @@ mod tests {
     #[test]
     fn altered_or_foreign_ciphertexts_give_one_error() {
         let key = EncryptionKey::generate().unwrap();
-        let good = wrap(&key, b"a secret");
-        assert_eq!(
-            EncryptionKey::generate()
-                .unwrap()
-                .unwrap_key_wrap(&good)
-                .err(),
-            Some(EncryptionError::Unwrap)
-        );
-        for length in [0, 1, 255, 256, 264, good.len() - 1] {
+        let good = encrypt(&key, b"a share");
+        let other = EncryptionKey::generate().unwrap();
+        assert_eq!(other.decrypt(&good).err(), Some(EncryptionError::Decrypt));
+        for length in [0, 1, 255] {
             assert_eq!(
-                key.unwrap_key_wrap(&good[..length]).err(),
-                Some(EncryptionError::Unwrap),
+                key.decrypt(&good[..length]).err(),
+                Some(EncryptionError::Decrypt),
                 "cut to {length}"
             );
         }
-        for position in [0, 100, 255, 256, good.len() - 1] {
-            let mut bad = good.clone();
-            bad[position] ^= 1;
-            assert_eq!(
-                key.unwrap_key_wrap(&bad).err(),
-                Some(EncryptionError::Unwrap),
-                "byte {position} altered"
-            );
-        }
-    }
-
-    #[test]
-    fn signatures_verify_and_pem_round_trips() {
-        let key = EncryptionKey::generate().unwrap();
-        let again = EncryptionKey::from_pem(&key.private_key_pem().unwrap()).unwrap();
-        assert_eq!(again.public_key_pem(), key.public_key_pem());
-        let signature = again.sign_pss(b"payload").unwrap();
-        let public = spki(&key);
-        let verifier = UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, &public);
-        assert!(verifier.verify(b"payload", &signature).is_ok());
-        assert!(verifier.verify(b"other", &signature).is_err());
+        let mut bad = good;
+        bad[100] ^= 1;
+        assert_eq!(key.decrypt(&bad).err(), Some(EncryptionError::Decrypt));
         assert_eq!(
             EncryptionKey::from_pem("").err(),
             Some(EncryptionError::PrivateKey)

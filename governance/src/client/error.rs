@@ -3,11 +3,11 @@
 use std::io;
 use std::time::Duration;
 
+use attestation::{ClientKeyError, UnwrapError};
 use http::StatusCode;
 use serde::Deserialize;
 
 use crate::cose::CoseError;
-use crate::encryption::EncryptionError;
 use crate::identity::IdentityError;
 use crate::ids::TxId;
 
@@ -32,9 +32,9 @@ pub enum ClientError {
     /// A governance message could not be signed.
     #[error(transparent)]
     Cose(#[from] CoseError),
-    /// A key could not be used.
+    /// The clean room's key could not be used.
     #[error(transparent)]
-    Encryption(#[from] EncryptionError),
+    ClientKey(#[from] ClientKeyError),
     /// The connection failed after it was made.
     #[error("HTTP: {0}")]
     Http(#[source] hyper::Error),
@@ -85,6 +85,9 @@ pub enum ClientError {
     /// The bearer token has characters a header cannot carry.
     #[error("the bearer token cannot be sent in a header")]
     Token,
+    /// A released secret is not wrapped to the clean room's key, or was altered.
+    #[error(transparent)]
+    Unwrap(#[from] UnwrapError),
     /// The service's address is not `https://host:port`.
     #[error("{got:?} is not an address of the form https://host:port")]
     Url {

@@ -1,0 +1,96 @@
+//! Evidence in a folder: `report.bin`, `endorsements.pem`, `uvm_endorsement.cose`, `priv_key.pem`, and if there `endorsed_tcb` and
+//! `pub_key.pem`.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use attestation::{ClientKey, Evidence};
+use zeroize::Zeroizing;
+
+use crate::error::CliError;
+
+const REPORT: &str = "report.bin";
+const ENDORSEMENTS: &str = "endorsements.pem";
+const UVM_ENDORSEMENT: &str = "uvm_endorsement.cose";
+const ENDORSED_TCB: &str = "endorsed_tcb";
+const PRIVATE_KEY: &str = "priv_key.pem";
+const PUBLIC_KEY: &str = "pub_key.pem";
+
+/// Reads the evidence of a folder.
+pub(crate) fn load(folder: &Path) -> Result<Evidence, CliError> {
+    let endorsed_tcb = match optional(&folder.join(ENDORSED_TCB))? {
+        Some(bytes) => {
+            let text =
+                String::from_utf8(bytes).map_err(|error| CliError::input(ENDORSED_TCB, &error))?;
+            Some(text.trim().to_owned())
+        }
+        None => None,
+    };
+    Ok(Evidence {
+        report: bytes(&folder.join(REPORT))?,
+        endorsements: bytes(&folder.join(ENDORSEMENTS))?,
+        uvm_endorsements: optional(&folder.join(UVM_ENDORSEMENT))?,
+        endorsed_tcb,
+    })
+}
+
+/// Reads the private key of a folder.
+pub(crate) fn load_key(folder: &Path) -> Result<ClientKey, CliError> {
+    let path = folder.join(PRIVATE_KEY);
+    let text = Zeroizing::new(bytes(&path)?);
+    ClientKey::from_pem(&text).map_err(|error| CliError::input(path.display().to_string(), &error))
+}
+
+/// Reads the public key text of a folder, if it is there.
+pub(crate) fn load_public_key(folder: &Path) -> Result<Option<Vec<u8>>, CliError> {
+    optional(&folder.join(PUBLIC_KEY))
+}
+
+/// Writes evidence and key into a folder, which is made if needed. Existing files are an error.
+pub(crate) fn save(folder: &Path, evidence: &Evidence, key: &ClientKey) -> Result<(), CliError> {
+    fs::create_dir_all(folder).map_err(CliError::file(folder))?;
+    let private = key
+        .private_key_pem()
+        .map_err(|error| CliError::input(folder.join(PRIVATE_KEY).display().to_string(), &error))?;
+    write(folder.join(PRIVATE_KEY), private.as_bytes(), 0o600)?;
+    write(
+        folder.join(PUBLIC_KEY),
+        key.public_key_pem().as_bytes(),
+        0o644,
+    )?;
+    write(folder.join(REPORT), &evidence.report, 0o644)?;
+    write(folder.join(ENDORSEMENTS), &evidence.endorsements, 0o644)?;
+    if let Some(uvm) = &evidence.uvm_endorsements {
+        write(folder.join(UVM_ENDORSEMENT), uvm, 0o644)?;
+    }
+    if let Some(tcb) = &evidence.endorsed_tcb {
+        write(folder.join(ENDORSED_TCB), tcb.as_bytes(), 0o644)?;
+    }
+    Ok(())
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, CliError> {
+    fs::read(path).map_err(CliError::file(path))
+}
+
+fn optional(path: &Path) -> Result<Option<Vec<u8>>, CliError> {
+    if path.exists() {
+        bytes(path).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
+fn write(path: PathBuf, bytes: &[u8], mode: u32) -> Result<(), CliError> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+    #[cfg(not(unix))]
+    let _ = mode;
+    let written = options
+        .open(&path)
+        .and_then(|mut file| file.write_all(bytes));
+    written.map_err(|source| CliError::File { path, source })
+}
