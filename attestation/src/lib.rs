@@ -57,6 +57,8 @@ mod appraisal;
 mod bytes;
 mod cache;
 mod certificate;
+#[cfg(test)]
+mod checks;
 mod claims;
 mod client;
 mod crypto;
