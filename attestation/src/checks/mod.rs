@@ -1,10 +1,9 @@
 //! One positive and one negative test for every numbered check, on the simulated platform.
 
+mod appraisal;
 mod request;
 mod snp;
 mod uvm;
-
-mod appraisal;
 mod whole;
 
 use std::sync::Arc;
