@@ -209,6 +209,69 @@ fn requests_are_read_verified_and_appraised() {
     tally.finish("requests", 8);
 }
 
+/// Attacks that combine genuine parts (attestation specification, section 9.2, attacks 26, 28 and 32).
+#[test]
+fn genuine_parts_of_different_origin_do_not_combine() {
+    let Some(folder) = folder("genuine_parts_of_different_origin_do_not_combine") else {
+        return;
+    };
+    let index = read_json(&folder.join("index.json"));
+    let now = verify_at(&index);
+    let policy = strict(&array(&index, "uvm_roots_default")[..1]);
+    let verifier = Verifier::new(TrustAnchors::production());
+    let class = |evidence: &Evidence, now| outcome(verifier.verify(evidence, &policy, now));
+    let vectors = array(&index, "vectors");
+    let load = |vector: &Value| evidence(&folder.join(text(vector, "dir")), vector);
+    let complete: Vec<_> = vectors
+        .iter()
+        .filter(|v| v["expected"]["caci_strict"] == "ok")
+        .collect();
+    let mut tally = Tally::default();
+    for vector in &complete {
+        let good = load(vector);
+        let reported = text(&vector["report"], "reported_tcb");
+        let reversed: String = reported
+            .as_bytes()
+            .rchunks(2)
+            .flat_map(|b| [b[0] as char, b[1] as char])
+            .collect();
+        for (endorsed, want) in [
+            (reported.to_owned(), "ok"),
+            (reported.to_uppercase(), "ok"),
+            (reversed, "TcbMismatch"),
+            (reported.replace('d', "x"), "MalformedRequest"),
+        ] {
+            let evidence = Evidence {
+                endorsed_tcb: Some(endorsed),
+                ..good.clone()
+            };
+            tally.expect(text(vector, "id"), &class(&evidence, now), want);
+        }
+        for other in &complete {
+            let evidence = Evidence {
+                uvm_endorsements: load(other).uvm_endorsements,
+                ..good.clone()
+            };
+            let same = vector["uvm"]["measurement"] == other["uvm"]["measurement"];
+            let want = if same { "ok" } else { "UvmMeasurementMismatch" };
+            tally.expect(text(vector, "id"), &class(&evidence, now), want);
+        }
+    }
+    // A key for a whole provider ends at its subject, once its certificate is within its validity: 2025-06-01.
+    for vector in vectors
+        .iter()
+        .filter(|v| v["expected"]["core_strict"] == "CertificateExpired")
+    {
+        let earlier = UnixTime::from_secs(1_748_736_000);
+        tally.expect(
+            text(vector, "id"),
+            &class(&load(vector), earlier),
+            "UnsupportedSigningKey",
+        );
+    }
+    tally.finish("combined", 20);
+}
+
 /// The pinned constants are those of the published roots.
 #[test]
 fn pins_are_those_of_the_published_roots() {
