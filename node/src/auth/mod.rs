@@ -22,6 +22,9 @@ use serde_json::{Value as JsonValue, json};
 
 use crate::frontend::{Authenticate, Credentials};
 
+#[cfg(feature = "scripts")]
+pub(crate) use jwt::host_of;
+
 pub use certificate::{certificate_id, pem_to_der};
 
 /// Authentication as the dispatcher calls it.

@@ -3,31 +3,135 @@
 //! Handlers over the framework's tables; scripts run in the [`ScriptPool`], and what neither
 //! gives is [`NodeServices`].
 
-#[allow(dead_code, reason = "the script side lands next")]
+#[cfg(feature = "scripts")]
+mod digests;
+#[cfg(feature = "scripts")]
+mod effects;
+#[cfg(feature = "scripts")]
+mod jwt_keys;
+#[cfg(feature = "scripts")]
+mod kv;
+#[cfg(feature = "scripts")]
+mod proposals;
+#[cfg(feature = "scripts")]
+mod recovery;
+#[cfg(feature = "scripts")]
+mod replay;
+#[cfg_attr(not(feature = "scripts"), allow(dead_code))]
 mod request;
+#[cfg(feature = "scripts")]
+mod resolve;
 mod service;
 pub mod services;
-#[allow(dead_code, reason = "the script side lands next")]
+#[cfg(feature = "scripts")]
+mod shares;
+#[cfg_attr(not(feature = "scripts"), allow(dead_code))]
 pub(crate) mod tables;
-#[cfg(test)]
+#[cfg(all(test, feature = "scripts"))]
 mod tests;
 
 use std::sync::Arc;
 
+#[cfg(feature = "scripts")]
+use ccf_rs::Auth;
 use ccf_rs::{Endpoint, Endpoints};
 
 pub use services::{NodeServices, NodeState};
 
+#[cfg(feature = "scripts")]
+use crate::script::ScriptPool;
+
 /// What governance handlers share.
-#[allow(dead_code, reason = "the script side lands next")]
+#[cfg_attr(not(feature = "scripts"), allow(dead_code))]
 pub(crate) struct Governance {
     services: Arc<dyn NodeServices>,
+    #[cfg(feature = "scripts")]
+    scripts: Arc<ScriptPool>,
 }
 
-/// The endpoints of the governance frontend, without the common ones.
+/// The endpoints of the governance frontend, without the common ones. Scripts run in child
+/// processes of this program, started as `PROGRAM script-worker`.
+#[cfg(feature = "scripts")]
 pub fn endpoints(services: Arc<dyn NodeServices>) -> Vec<Endpoint> {
-    Endpoints::new(Arc::new(Governance { services }))
-        .get("/service/constitution", service::constitution)
+    endpoints_with_scripts(services, Arc::new(ScriptPool::of_this_program()))
+}
+
+/// The same, with scripts running in `scripts`.
+#[cfg(feature = "scripts")]
+pub fn endpoints_with_scripts(
+    services: Arc<dyn NodeServices>,
+    scripts: Arc<ScriptPool>,
+) -> Vec<Endpoint> {
+    let active = |message_type| {
+        [Auth::MemberCose {
+            active: true,
+            message_type: Some(message_type),
+        }]
+    };
+    let known = |message_type| {
+        [Auth::MemberCose {
+            active: false,
+            message_type: Some(message_type),
+        }]
+    };
+    let list = Endpoints::new(Arc::new(Governance { services, scripts }))
+        .post("/members/proposals:create", proposals::create)
+        .auth(active("proposal"))
+        .needs_root()
+        .summary("Create a proposal")
+        .post(
+            "/members/proposals/{proposalId}:withdraw",
+            proposals::withdraw,
+        )
+        .auth(active("withdrawal"))
+        .summary("Withdraw a proposal")
+        .get("/members/proposals", proposals::list)
+        .summary("All proposals")
+        .get("/members/proposals/{proposalId}", proposals::show)
+        .summary("One proposal")
+        .get(
+            "/members/proposals/{proposalId}/actions",
+            proposals::actions,
+        )
+        .summary("The text of a proposal")
+        .post(
+            "/members/proposals/{proposalId}/ballots/{memberId}:submit",
+            proposals::submit,
+        )
+        .auth(active("ballot"))
+        .summary("Vote on a proposal")
+        .get(
+            "/members/proposals/{proposalId}/ballots/{memberId}",
+            proposals::ballot,
+        )
+        .summary("The ballot of a member")
+        .get("/members/state-digests/{memberId}", digests::show)
+        .summary("The state digest a member is to acknowledge")
+        .post("/members/state-digests/{memberId}:update", digests::update)
+        .auth(known("state_digest"))
+        .summary("Record the current state digest for a member")
+        .post("/members/state-digests/{memberId}:ack", digests::ack)
+        .auth(known("ack"))
+        .summary("Acknowledge the recorded state digest")
+        .get(
+            "/recovery/encrypted-shares/{memberId}",
+            recovery::encrypted_share,
+        )
+        .summary("A member's recovery share, encrypted to the member")
+        .post("/recovery/members/{memberId}:recover", recovery::recover)
+        .auth(active("recovery_share"))
+        .summary("Submit a recovery share");
+    state_endpoints(list)
+}
+
+/// The endpoints that show the state of the service.
+#[cfg(not(feature = "scripts"))]
+pub fn endpoints(services: Arc<dyn NodeServices>) -> Vec<Endpoint> {
+    state_endpoints(Endpoints::new(Arc::new(Governance { services })))
+}
+
+fn state_endpoints(list: Endpoints<Governance>) -> Vec<Endpoint> {
+    list.get("/service/constitution", service::constitution)
         .summary("The constitution")
         .get("/service/info", service::info)
         .summary("Status, certificate and configuration of the service")
