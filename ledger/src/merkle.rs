@@ -11,6 +11,9 @@ use crate::id::Seqno;
 /// Table that holds the serialised tree in every signature transaction; raw bytes under key 0.
 pub const TREE_MAP: &str = "public:ccf.internal.tree";
 
+/// Keeps all index arithmetic far from the end of `u64`. A slice in memory cannot hold as many leaves.
+const MAX_LEAVES: u64 = 1 << 62;
+
 /// A failure of a tree operation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TreeError {
@@ -31,6 +34,12 @@ pub enum TreeError {
         got: usize,
         /// Bytes the header asks for; `u128` because the header is untrusted.
         want: u128,
+    },
+    /// The serialised form claims more leaves than any ledger can have.
+    #[error("serialised tree of {got} leaves")]
+    TooLarge {
+        /// Leaves claimed, the flushed ones included.
+        got: u128,
     },
     /// The serialised form has no leaf at all.
     #[error("serialised tree without leaves")]
@@ -306,6 +315,11 @@ impl MerkleTree {
         }
         if count == 0 {
             return Err(TreeError::Empty);
+        }
+        if flushed >= MAX_LEAVES - count {
+            return Err(TreeError::TooLarge {
+                got: u128::from(flushed) + u128::from(count),
+            });
         }
         let (hashes, _) = rest.as_chunks::<32>();
         // The length check makes `count` at most the number of hashes present.

@@ -101,3 +101,19 @@ proptest! {
         let _ = MerkleTree::deserialise(&shaped);
     }
 }
+
+#[test]
+fn a_serialised_tree_of_impossible_size_is_refused() {
+    for flushed in [u64::MAX, u64::MAX - 1, 1 << 63, 1 << 62] {
+        let mut bytes = 1_u64.to_be_bytes().to_vec();
+        bytes.extend_from_slice(&flushed.to_be_bytes());
+        bytes.resize(16 + 32 * (1 + flushed.count_ones() as usize), 0);
+        assert!(
+            matches!(
+                MerkleTree::deserialise(&bytes),
+                Err(TreeError::TooLarge { .. })
+            ),
+            "{flushed}"
+        );
+    }
+}
