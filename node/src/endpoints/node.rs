@@ -483,7 +483,7 @@ fn snapshot(node: &NodeEndpoints, ctx: &mut ReadContext<'_>) -> Result<Reply> {
 }
 
 /// `bytes=A-B`, `bytes=A-` or `bytes=-N` as a half-open range (RFC 9110, section 14.1.2).
-fn byte_range(header: &str, total: usize) -> Option<(usize, usize)> {
+pub(super) fn byte_range(header: &str, total: usize) -> Option<(usize, usize)> {
     let (from, to) = header.strip_prefix("bytes=")?.split_once('-')?;
     let number = |text: &str| -> Option<usize> {
         text.bytes()
