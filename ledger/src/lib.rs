@@ -19,6 +19,7 @@ mod merkle;
 pub mod pem;
 mod rsa;
 mod secret;
+mod shares;
 mod signature;
 mod verify;
 mod write_set;
@@ -38,6 +39,10 @@ pub use secret::{
     CommitEvidence, ENCRYPTED_SECRETS_MAP, EncryptedNodeSecret, EncryptedSecretsRow,
     HISTORICAL_SECRET_MAP, HistoricalSecretRow, LedgerSecret, LedgerSecrets, PreviousLedgerSecret,
     SecretError,
+};
+pub use shares::{
+    RECOVERY_SHARES_MAP, RecoveryMembers, RecoverySharesRow, SHARE_LEN, SUBMITTED_SHARES_MAP,
+    Share, ShareError, WrappingSecret,
 };
 pub use signature::{
     COSE_SIGNATURES_MAP, CoseError, CoseRootSignature, MakeSignatureError, SIGNATURES_MAP,

@@ -1,0 +1,224 @@
+//! Small known answers and every entry of the real ledgers, with the secrets that the members'
+//! keys recover. No ledger is named here but those the answers name.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ledger::{
+    ChunkName, Digest, Entries, HISTORICAL_SECRET_MAP, LedgerSecret, LedgerSecrets, MerkleTree,
+    RECOVERY_SHARES_MAP, RecoverySharesRow, RsaPrivateKey, SINGLE_KEY, Seqno, Share, ShareError,
+    TREE_MAP, TxId, WrappingSecret, parse_sections,
+};
+use serde_json::Value;
+
+fn vectors(test: &str) -> Option<PathBuf> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let places = std::env::var_os("CLEANROOM_VECTORS")
+        .map(|place| vec![PathBuf::from(place)])
+        .unwrap_or_else(|| {
+            workspace
+                .ancestors()
+                .skip(1)
+                .map(|above| above.join("shared/vectors"))
+                .collect()
+        });
+    let found = places
+        .into_iter()
+        .map(|place| place.join("ledgers"))
+        .find(|place| place.join("index.json").is_file());
+    if found.is_none() {
+        println!("SKIPPED {test}: vectors not found");
+    }
+    found
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    hex::decode(value.as_str().unwrap()).unwrap()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+/// The chunk files of a ledger, in order.
+fn chunks(folder: &Path) -> Vec<Vec<u8>> {
+    let names = std::fs::read_dir(folder).unwrap().filter_map(|item| {
+        let name = item.unwrap().file_name();
+        ChunkName::parse(name.to_str().unwrap()).map(|parsed| (parsed, name))
+    });
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+        .into_iter()
+        .map(|(_, name)| std::fs::read(folder.join(name)).unwrap())
+        .collect()
+}
+
+#[test]
+fn recovery_shares_give_the_ledger_secret() {
+    let Some(root) = vectors("recovery_shares_give_the_ledger_secret") else {
+        return;
+    };
+    let answers = json(&root.join("known_answers.json"));
+    let recovery = &answers["recovery"];
+    let mut shares = Vec::new();
+    for share in recovery["shares"].as_array().unwrap() {
+        shares.push(Share::from_bytes(&bytes(&share["share_hex"])).unwrap());
+    }
+    let threshold = usize::try_from(recovery["threshold"].as_u64().unwrap()).unwrap();
+    let wrapped = bytes(&recovery["wrapped_latest_ledger_secret_hex"]);
+    let secret = WrappingSecret::combine(&shares, threshold)
+        .unwrap()
+        .unwrap(&wrapped)
+        .unwrap();
+    assert_eq!(
+        secret.expose_bytes()[..],
+        bytes(&recovery["ledger_secret_hex"])
+    );
+    let few = WrappingSecret::combine(&shares, threshold - 1).unwrap();
+    assert!(few.unwrap(&wrapped).is_err());
+
+    let evidence = &answers["commit_evidence"];
+    let secret = LedgerSecret::from_slice(&bytes(&evidence["ledger_secret_hex"])).unwrap();
+    for case in evidence["cases"].as_array().unwrap() {
+        let id: TxId = text(&case["txid"]).parse().unwrap();
+        let made = secret.commit_evidence(id);
+        assert_eq!(made.to_string(), text(&case["commit_evidence"]));
+        assert_eq!(made.digest().to_hex(), text(&case["digest_in_entry"]));
+    }
+}
+
+#[test]
+fn leaves_roots_and_serialised_trees() {
+    let Some(root) = vectors("leaves_roots_and_serialised_trees") else {
+        return;
+    };
+    let answers = json(&root.join("known_answers.json"));
+    let mut synthetic = BTreeMap::new();
+    let mut tree = MerkleTree::new();
+    for leaf in 1..=255_u8 {
+        tree.append(Digest::of(&[leaf]));
+        synthetic.insert(u64::from(leaf) + 1, tree.root().to_hex());
+    }
+    for case in answers["merkle_synthetic"]["roots"].as_array().unwrap() {
+        assert_eq!(
+            synthetic[&case["leaves"].as_u64().unwrap()],
+            text(&case["root"])
+        );
+    }
+    let leaves = &answers["leaves"];
+    let cases = leaves["cases"].as_array().unwrap();
+    let mut tree = MerkleTree::new();
+    let folder = root.join(text(&leaves["ledger"])).join("ledger");
+    let mut checked = 0;
+    for chunk in chunks(&folder) {
+        let mut entries = Entries::new(&chunk).unwrap();
+        while let Some((_, entry)) = entries.next_entry().unwrap() {
+            let case = &cases[checked];
+            assert_eq!(entry.id().to_string(), text(&case["txid"]));
+            assert_eq!(
+                entry.write_set_digest().to_hex(),
+                text(&case["entry_sha256"])
+            );
+            assert_eq!(entry.leaf().to_hex(), text(&case["leaf"]));
+            let stored = entry
+                .section(TREE_MAP)
+                .and_then(|map| map.value(&SINGLE_KEY));
+            if let Some(stored) = stored {
+                let again = MerkleTree::deserialise(stored).unwrap();
+                assert_eq!(again.root(), tree.root());
+                assert_eq!(tree.serialise(again.first_kept()).unwrap(), stored);
+            }
+            tree.append(entry.leaf());
+            let roots = &answers["roots_after_seqno"];
+            assert_eq!(
+                tree.root().to_hex(),
+                text(&roots[entry.seqno.to_string().as_str()])
+            );
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, cases.len());
+}
+
+/// Every secret of a ledger, from the last shares row and the members' keys.
+fn secrets(root: &Path, facts: &Value, chunks: &[Vec<u8>]) -> LedgerSecrets {
+    let mut shares_row = None;
+    let mut history = Vec::new();
+    for chunk in chunks {
+        let mut entries = Entries::new(chunk).unwrap();
+        while let Some((_, entry)) = entries.next_entry().unwrap() {
+            let row = |map| {
+                entry
+                    .section(map)
+                    .and_then(|m| m.value(&SINGLE_KEY))
+                    .map(<[u8]>::to_vec)
+            };
+            if let Some(row) = row(HISTORICAL_SECRET_MAP) {
+                history.push((entry.seqno, row));
+            }
+            if let Some(row) = row(RECOVERY_SHARES_MAP) {
+                shares_row = Some(row);
+            }
+        }
+    }
+    let row: RecoverySharesRow = serde_json::from_slice(&shares_row.unwrap()).unwrap();
+    let keys = root.join(text(&facts["memberKeys"]));
+    let mut shares = Vec::new();
+    for item in std::fs::read_dir(keys).unwrap() {
+        let path = item.unwrap().path();
+        if !path.to_str().unwrap().ends_with("_enc_privk.pem") {
+            continue;
+        }
+        let key = RsaPrivateKey::from_pem(&std::fs::read_to_string(path).unwrap()).unwrap();
+        for member in row.encrypted_shares.keys() {
+            match row.open_share(member, &key) {
+                Ok(share) => shares.push(share),
+                Err(ShareError::Rsa(_)) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+    let latest = row.latest_secret(&shares, shares.len()).unwrap();
+    let rows: Vec<(Seqno, &[u8])> = history.iter().map(|(at, row)| (*at, &row[..])).collect();
+    LedgerSecrets::walk_back(Arc::new(latest), &rows).unwrap()
+}
+
+#[test]
+fn the_members_keys_open_every_entry() {
+    let Some(root) = vectors("the_members_keys_open_every_entry") else {
+        return;
+    };
+    for (name, facts) in json(&root.join("index.json")).as_object().unwrap() {
+        let chunks = chunks(&root.join(text(&facts["ledger"])));
+        let secrets = secrets(&root, facts, &chunks);
+        let starts: Vec<u64> = secrets.starts().map(|start| start.0).collect();
+        assert_eq!(
+            serde_json::json!(starts),
+            facts["ledgerSecretsFrom"],
+            "{name}"
+        );
+        let mut opened = 0;
+        for chunk in &chunks {
+            let mut entries = Entries::new(chunk).unwrap();
+            while let Some((_, entry)) = entries.next_entry().unwrap() {
+                let secret = secrets.covering(entry.seqno).unwrap();
+                let plain = entry
+                    .open(secret)
+                    .unwrap_or_else(|error| panic!("{name} {}: {error}", entry.id()));
+                parse_sections(&plain, false).unwrap();
+                if let Some(digest) = entry.commit_evidence_digest {
+                    assert_eq!(secret.commit_evidence(entry.id()).digest(), digest);
+                }
+                opened += 1;
+            }
+        }
+        assert_eq!(facts["transactions"], opened, "{name}");
+    }
+}
