@@ -1,6 +1,6 @@
 //! The governance frontend: everything under `/gov` (CCF interface, sections 1 and 4).
 //!
-//! Handlers over the framework's tables; scripts run in the [`ScriptPool`], and what neither
+//! Handlers over the framework's tables; scripts run in workers of their own, and what neither
 //! gives is [`NodeServices`].
 
 #[cfg(feature = "scripts")]
