@@ -10,6 +10,7 @@
 
 mod chunk;
 mod cursor;
+mod endorsement;
 mod entry;
 mod hash;
 mod id;
@@ -21,11 +22,16 @@ mod rsa;
 mod secret;
 mod shares;
 mod signature;
+#[cfg(test)]
+mod testing;
 mod verify;
 mod write_set;
 
 pub use chunk::{ChunkBuilder, ChunkError, ChunkName, Entries, FIRST_ENTRY, Located};
 pub use cursor::ReadError;
+pub use endorsement::{
+    ENDORSEMENT_MAP, Endorsed, EndorsementError, EndorsementRow, LAST_SIGNED_ROOT_MAP, verify_chain,
+};
 pub use entry::{
     Encoded, Entry, EntryError, EntryType, FLAG_CHUNK_AFTER, FLAG_CHUNK_BEFORE, encode,
 };

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ledger::{
-    ChunkName, Digest, Entries, HISTORICAL_SECRET_MAP, LedgerSecret, LedgerSecrets, MerkleTree,
-    RECOVERY_SHARES_MAP, RecoverySharesRow, RsaPrivateKey, SINGLE_KEY, Seqno, Share, ShareError,
-    TREE_MAP, TxId, WrappingSecret, parse_sections,
+    ChunkName, Digest, ENDORSEMENT_MAP, EndorsementRow, Entries, HISTORICAL_SECRET_MAP,
+    LedgerSecret, LedgerSecrets, MerkleTree, PublicKey, RECOVERY_SHARES_MAP, RecoverySharesRow,
+    RsaPrivateKey, SINGLE_KEY, Seqno, Share, ShareError, TREE_MAP, TxId, WrappingSecret,
+    parse_sections,
 };
 use serde_json::Value;
 
@@ -221,4 +222,38 @@ fn the_members_keys_open_every_entry() {
         }
         assert_eq!(facts["transactions"], opened, "{name}");
     }
+}
+
+#[test]
+fn real_identity_endorsements_verify_from_the_current_key() {
+    let Some(root) = vectors("real_identity_endorsements_verify_from_the_current_key") else {
+        return;
+    };
+    let mut verified = 0;
+    for (name, facts) in json(&root.join("index.json")).as_object().unwrap() {
+        let mut rows: Vec<EndorsementRow> = Vec::new();
+        for chunk in chunks(&root.join(text(&facts["ledger"]))) {
+            let mut entries = Entries::new(&chunk).unwrap();
+            while let Some((_, entry)) = entries.next_entry().unwrap() {
+                let row = entry
+                    .section(ENDORSEMENT_MAP)
+                    .and_then(|m| m.value(&SINGLE_KEY));
+                rows.extend(row.map(|row| serde_json::from_slice::<EndorsementRow>(row).unwrap()));
+            }
+        }
+        rows.reverse();
+        let pem = std::fs::read_to_string(root.join(text(&facts["serviceCertificate"]))).unwrap();
+        let current = PublicKey::of_certificate(&pem).unwrap();
+        let Some(newest) = rows.first() else { continue };
+        let chain = ledger::verify_chain(&current, &rows).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert!(!chain.is_empty(), "{name}");
+        verified += chain.len();
+        let mut altered = newest.clone();
+        *altered.endorsement.0.last_mut().unwrap() ^= 1;
+        assert!(
+            ledger::verify_chain(&current, &[altered]).is_err(),
+            "{name}"
+        );
+    }
+    assert!(verified > 0);
 }
