@@ -1,3 +1,50 @@
-//! The constitution members vote on, and the engine that runs any constitution over any key-value store.
+//! The engine that runs any constitution over any key-value store.
+//!
+//! [`Engine`] runs *any* CCF constitution or ballot in QuickJS with CCF's semantics (CCF interface, section 4), over
+//! the caller's [`Kv`] and [`Effects`]. [`InProcess`] runs it on a thread of this process; [`worker::Client`] talks to
+//! a [`worker::serve`] loop in a child process, which is what a server should use (see [`worker`] for why).
+//!
+//! ```
+//! use constitution::{Engine, InProcess, Limits, MemoryKv, ProposalState};
+//!
+//! let module = "export function validate(input) { return {valid: true}; }
+//!               export function resolve(proposal, proposerId, votes) { return 'Open'; }
+//!               export function apply(proposal, proposalId) {}";
+//! let mut engine = InProcess::new(Limits::default());
+//! let mut kv = MemoryKv::default();
+//! assert!(engine.validate(module, r#"{"actions":[]}"#, &mut kv)?.valid);
+//! let state = engine.resolve(module, r#"{"actions":[]}"#, "proposer", &[], "id", &mut kv)?;
+//! assert_eq!(state, ProposalState::Open);
+//! # Ok::<(), constitution::EngineError>(())
+//! ```
+//!
+//! # Where this host differs from CCF
+//!
+//! * The limits cover compilation, the module's top level and the call; CCF's cover the call only.
+//! * The engine is a younger QuickJS than CCF's of 2024-01-13: a script may use what CCF would refuse, never the other way
+//!   round.
+//! * Lone surrogates become U+FFFD when text becomes bytes; CCF writes them as three bytes that are not UTF-8.
+//! * `snp_attestation.verifySnpAttestation`, `ccf.crypto.isValidX509CertChain`, `jwkToPem` and its kin for private keys,
+//!   and EdDSA key agreement (`x25519`) throw `… is not available on this host`.
+//! * Console output is bounded per call.
 
 #![forbid(unsafe_code)]
+
+mod access;
+mod engine;
+mod error;
+mod host;
+mod in_process;
+mod limits;
+mod memory;
+mod runtime;
+mod store;
+pub mod worker;
+
+pub use access::{Access, Permission, ReservedTable};
+pub use engine::{Ballot, ConsoleLevel, Engine, Irregularity, ProposalState, Validation, Vote};
+pub use error::{EngineError, Failure, Phase, TIMED_OUT};
+pub use in_process::InProcess;
+pub use limits::Limits;
+pub use memory::{MemoryKv, NoEffects};
+pub use store::{Effects, Kv, KvError};
