@@ -8,7 +8,6 @@ pub mod frontend;
 pub mod gov;
 pub mod identity;
 pub mod pipeline;
-#[cfg(feature = "scripts")]
 pub mod script;
 pub mod server;
 pub mod service;

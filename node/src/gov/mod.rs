@@ -2,62 +2,42 @@
 //!
 //! Handlers over the framework's tables; scripts run in workers of their own, and what neither
 //! gives is [`NodeServices`].
-
-#[cfg(feature = "scripts")]
 mod digests;
-#[cfg(feature = "scripts")]
 mod effects;
-#[cfg(feature = "scripts")]
 mod jwt_keys;
-#[cfg(feature = "scripts")]
 mod kv;
-#[cfg(feature = "scripts")]
 mod proposals;
-#[cfg(feature = "scripts")]
 mod recovery;
-#[cfg(feature = "scripts")]
 mod replay;
-#[cfg_attr(not(feature = "scripts"), allow(dead_code))]
 mod request;
-#[cfg(feature = "scripts")]
 mod resolve;
 mod service;
 pub mod services;
-#[cfg(feature = "scripts")]
 mod shares;
-#[cfg_attr(not(feature = "scripts"), allow(dead_code))]
 pub(crate) mod tables;
-#[cfg(all(test, feature = "scripts"))]
+#[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
-#[cfg(feature = "scripts")]
 use ccf_rs::Auth;
 use ccf_rs::{Endpoint, Endpoints};
+use std::sync::Arc;
 
+use crate::script::ScriptPool;
 pub use services::{NodeServices, NodeState};
 
-#[cfg(feature = "scripts")]
-use crate::script::ScriptPool;
-
 /// What governance handlers share.
-#[cfg_attr(not(feature = "scripts"), allow(dead_code))]
 pub(crate) struct Governance {
     services: Arc<dyn NodeServices>,
-    #[cfg(feature = "scripts")]
     scripts: Arc<ScriptPool>,
 }
 
 /// The endpoints of the governance frontend, without the common ones. Scripts run in child
 /// processes of this program, started as `PROGRAM script-worker`.
-#[cfg(feature = "scripts")]
 pub fn endpoints(services: Arc<dyn NodeServices>) -> Vec<Endpoint> {
     endpoints_with_scripts(services, Arc::new(ScriptPool::of_this_program()))
 }
 
 /// The same, with scripts running in `scripts`.
-#[cfg(feature = "scripts")]
 pub fn endpoints_with_scripts(
     services: Arc<dyn NodeServices>,
     scripts: Arc<ScriptPool>,
@@ -125,11 +105,6 @@ pub fn endpoints_with_scripts(
 }
 
 /// The endpoints that show the state of the service.
-#[cfg(not(feature = "scripts"))]
-pub fn endpoints(services: Arc<dyn NodeServices>) -> Vec<Endpoint> {
-    state_endpoints(Endpoints::new(Arc::new(Governance { services })))
-}
-
 fn state_endpoints(list: Endpoints<Governance>) -> Vec<Endpoint> {
     list.get("/service/constitution", service::constitution)
         .summary("The constitution")
