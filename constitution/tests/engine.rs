@@ -310,6 +310,41 @@ fn endless_loops_time_out_wherever_they_are() {
 }
 
 #[test]
+fn memory_is_bounded() {
+    let cases = [
+        "export function vote() { const a = []; while (true) a.push(new ArrayBuffer(100000)); }",
+        "export function vote() { let s = 'x'; while (true) s += s; }",
+        "export function vote() { return 'x'.repeat(1 << 28).length }",
+        "export function vote() { return new ArrayBuffer(1 << 30) }",
+        "export function vote() { return new Array(1 << 24).fill({}).join('----------------') }",
+        "export function vote() { const a = []; while (true) a.push({}); }",
+        "const a = []; while (true) a.push([]); export function vote() { return true }",
+    ];
+    for (name, mut engine) in engines(Limits {
+        time: std::time::Duration::from_secs(20),
+        ..tight()
+    }) {
+        for ballot in cases {
+            match vote(&mut *engine, ballot) {
+                Ok(ballot) => assert!(ballot.irregularity.is_some(), "{name}"),
+                Err(
+                    EngineError::OutOfMemory(_)
+                    | EngineError::Threw(_)
+                    | EngineError::TimedOut { .. },
+                ) => {}
+                Err(other) => panic!("{name} {ballot}: {other:?}"),
+            }
+        }
+        assert!(
+            vote(&mut *engine, "export function vote() { return true }")
+                .unwrap()
+                .vote,
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn recursion_is_bounded() {
     let cases = [
         "export function vote() { return vote() }",

@@ -47,7 +47,7 @@ pub(crate) fn run(
         Err(error) => done(Err(start_error(&error))),
         Ok((runtime, context)) => {
             let result = context.with(|ctx| execute(&ctx, request, &session));
-            session.forget_realm();
+            session.close();
             let exhausted = matches!(result, Err(EngineError::OutOfMemory(_)));
             done(result);
             if exhausted {

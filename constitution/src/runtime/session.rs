@@ -19,13 +19,14 @@ pub(crate) enum Stop {
 }
 
 pub(crate) struct Session {
-    bridge: RefCell<Cache>,
+    /// Gone once the call is over, even if the realm has to be leaked.
+    bridge: RefCell<Option<Cache>>,
     pub(crate) access: Access,
     pub(crate) limits: Limits,
     started: Instant,
     stop: Cell<Option<Stop>>,
     /// The engine's own `Uint8Array.prototype.toBase64`: the way to read a buffer without unsafe code. It keeps the realm
-    /// alive, hence [`Session::forget_realm`].
+    /// alive, hence [`Session::close`].
     to_base64: RefCell<Option<Persistent<Function<'static>>>>,
     console_lines: Cell<u32>,
 }
@@ -38,7 +39,7 @@ impl Session {
         started: Instant,
     ) -> Self {
         Self {
-            bridge: RefCell::new(Cache::new(bridge)),
+            bridge: RefCell::new(Some(Cache::new(bridge))),
             access,
             limits,
             started,
@@ -68,9 +69,10 @@ impl Session {
         Ok(())
     }
 
-    /// Drops what keeps the realm alive.
-    pub(crate) fn forget_realm(&self) {
+    /// Ends the call: drops what keeps the realm alive, and lets go of the host.
+    pub(crate) fn close(&self) {
         self.to_base64.borrow_mut().take();
+        self.bridge.borrow_mut().take();
     }
 
     pub(crate) fn to_base64<'js>(&self, ctx: &Ctx<'js>) -> rquickjs::Result<Function<'js>> {
@@ -108,7 +110,11 @@ impl Session {
 
     /// Asks the host; when it has none to give, the script is stopped.
     pub(crate) fn ask(&self, ctx: &Ctx<'_>, ask: Ask) -> rquickjs::Result<Answer> {
-        let answer = self.bridge.borrow_mut().ask(ask);
+        let answer = self
+            .bridge
+            .borrow_mut()
+            .as_mut()
+            .and_then(|bridge| bridge.ask(ask));
         match answer {
             Some(Answer::Failed) | None => {
                 self.stop.set(Some(Stop::HostGone));
