@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
 use constitution::{Effects, Kv, KvError};
-use coset::cbor::value::Value;
 use ledger::{
-    Base64, ENCRYPTED_SECRETS_MAP, EncryptedNodeSecret, EncryptedSecretsRow, HISTORICAL_SECRET_MAP,
-    HistoricalSecretRow, LedgerSecret, RsaPublicKey, SINGLE_KEY, Seqno, canonical,
+    ENCRYPTED_SECRETS_MAP, ENDORSEMENT_MAP, EncryptedNodeSecret, EncryptedSecretsRow,
+    EndorsementRow, HISTORICAL_SECRET_MAP, HistoricalSecretRow, LedgerSecret, RsaPublicKey,
+    SINGLE_KEY, Seqno, canonical,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
 
 use super::tables::{
     ENCRYPTED_SUBMITTED_SHARES, NODE_INFO, NodeInfo, PREVIOUS_SERVICE_IDENTITY, SERVICE_INFO,
@@ -21,7 +20,6 @@ use super::tables::{
 };
 use super::{NodeServices, jwt_keys, shares};
 
-const IDENTITY_ENDORSEMENT_MAP: &str = "public:ccf.internal.previous_service_identity_endorsement";
 const LAST_RECOVERY_TYPE_MAP: &str = "public:ccf.internal.last_recovery_type";
 
 /// The effects, for one `apply`.
@@ -38,53 +36,15 @@ impl<'s> ServiceEffects<'s> {
 
     /// The endorsement of the first service identity by itself (ledger format, section 12).
     fn endorse_self(&self, kv: &mut dyn Kv, service: &ServiceInfo) -> Result<(), String> {
-        if kv
-            .has(IDENTITY_ENDORSEMENT_MAP, &SINGLE_KEY)
-            .map_err(text)?
-        {
+        if kv.has(ENDORSEMENT_MAP, &SINGLE_KEY).map_err(text)? {
             return Ok(());
         }
-        let begin = service.current_service_create_txid.to_string();
-        let key = self.services.service_public_key();
-        let protected = cbor(&Value::Map(vec![
-            (Value::from(1), Value::from(-35)),
-            (
-                Value::from(15),
-                Value::Map(vec![(Value::from(6), Value::from(self.now.as_secs()))]),
-            ),
-            (
-                Value::from("ccf.v1"),
-                Value::Map(vec![(
-                    Value::from("epoch.start.txid"),
-                    Value::from(begin.as_str()),
-                )]),
-            ),
-        ]))?;
-        let signed = cbor(&Value::Array(vec![
-            Value::from("Signature1"),
-            Value::Bytes(protected.clone()),
-            Value::Bytes(Vec::new()),
-            Value::Bytes(key.clone()),
-        ]))?;
-        let signature = self.services.sign_as_service(&signed)?;
-        let envelope = cbor(&Value::Tag(
-            18,
-            Box::new(Value::Array(vec![
-                Value::Bytes(protected),
-                Value::Map(Vec::new()),
-                Value::Bytes(key.clone()),
-                Value::Bytes(signature),
-            ])),
-        ))?;
-        write(
-            kv,
-            IDENTITY_ENDORSEMENT_MAP,
-            &json!({
-                "endorsement": Base64(envelope),
-                "endorsing_key": Base64(key),
-                "endorsement_epoch_begin": begin,
-            }),
-        )
+        let id = service.current_service_create_txid;
+        let created = ledger::TxId::new(id.view.0, id.seqno.0);
+        let now = i64::try_from(self.now.as_secs()).unwrap_or(i64::MAX);
+        let row = EndorsementRow::self_endorsement(self.services.service_key(), created, now)
+            .map_err(|e| e.to_string())?;
+        write(kv, ENDORSEMENT_MAP, &row)
     }
 }
 
@@ -98,14 +58,13 @@ impl Effects for ServiceEffects<'_> {
         };
         let failed = |e: ledger::SecretError| format!("{REFUSED}: {e}");
         let rng = SystemRandom::new();
-        let old = LedgerSecret::new(old).map_err(failed)?;
         let new = LedgerSecret::generate(&rng).map_err(failed)?;
-        shares::issue(kv, new.expose_bytes())?;
+        shares::issue(kv, &new)?;
         let stored_at = kv
             .version_of_previous_write(HISTORICAL_SECRET_MAP, &SINGLE_KEY)
             .map_err(text)?
             .map(Seqno);
-        let previous = (Seqno(from.0), &old);
+        let previous = (Seqno(from.0), old.as_ref());
         let row = HistoricalSecretRow::replacing(previous, &new, None, stored_at, &rng)
             .map_err(failed)?;
         write(kv, HISTORICAL_SECRET_MAP, &row)?;
@@ -255,12 +214,6 @@ fn read<T: DeserializeOwned>(kv: &mut dyn Kv, table: &str) -> Result<Option<T>, 
 fn write<T: Serialize + ?Sized>(kv: &mut dyn Kv, table: &str, row: &T) -> Result<(), String> {
     let row = canonical(row).map_err(|e| e.to_string())?;
     kv.put(table, &SINGLE_KEY, &row).map_err(text)
-}
-
-fn cbor(value: &Value) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    coset::cbor::ser::into_writer(value, &mut bytes).map_err(|e| e.to_string())?;
-    Ok(bytes)
 }
 
 fn text(error: KvError) -> String {

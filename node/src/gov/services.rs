@@ -6,9 +6,11 @@
 //! application's frontend, `internal.encrypted_ledger_secrets` gives the node the ledger
 //! secret that covers the positions after it.
 
+use std::sync::Arc;
+
 use ccf_rs::{Seqno, TxId, View};
+use ledger::LedgerSecret;
 use serde_json::Value as JsonValue;
-use zeroize::Zeroizing;
 
 /// The node around the endpoints. All methods are quick and none blocks on a commit.
 pub trait NodeServices: Send + Sync {
@@ -28,14 +30,8 @@ pub trait NodeServices: Send + Sync {
     /// The node's certificate as it signed it itself, PEM.
     fn self_signed_certificate(&self) -> String;
 
-    /// SubjectPublicKeyInfo of the service identity, DER.
-    fn service_public_key(&self) -> Vec<u8>;
-
-    /// ECDSA-SHA384 over `message` with the service key: r and s, 48 bytes each.
-    ///
-    /// # Errors
-    /// What the cryptographic library said.
-    fn sign_as_service(&self, message: &[u8]) -> Result<Vec<u8>, String>;
+    /// The key of the service.
+    fn service_key(&self) -> &dyn ledger::Signer;
 
     /// A certificate for the node that made this request, issued by the service, PEM.
     ///
@@ -56,7 +52,7 @@ pub trait NodeServices: Send + Sync {
 
     /// The newest ledger secret and the first position it covers; `None` while a recovered
     /// service waits for its shares.
-    fn ledger_secret(&self) -> Option<(Seqno, Zeroizing<[u8; 32]>)>;
+    fn ledger_secret(&self) -> Option<(Seqno, Arc<LedgerSecret>)>;
 
     /// Ends the ledger file at the next signature. May be asked for by a transaction that is
     /// dropped afterwards, which does no harm.

@@ -4,18 +4,16 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::KeyPair as _;
 use bytes::Bytes;
 use ccf_rs::testing::MemoryHost;
 use ccf_rs::{Caller, Headers, Reply, Router, Seqno, TxId, Verb, View};
-use ledger::RsaPrivateKey;
+use ledger::{LedgerSecret, RsaPrivateKey};
 use serde_json::{Value as JsonValue, json};
-use zeroize::Zeroizing;
 
 use super::{NodeServices, NodeState, endpoints_with_scripts};
 use crate::auth::testing::Person;
 use crate::auth::{AuthInput, authenticate};
+use crate::identity::IdentityKey;
 use crate::script::ScriptPool;
 
 const ONE: [u8; 8] = [0; 8];
@@ -49,6 +47,7 @@ const NO: &str = r#"{"ballot":"export function vote() { return false; }"}"#;
 
 struct Fake {
     key: Person,
+    service_key: IdentityKey,
     asked: Mutex<Vec<&'static str>>,
 }
 
@@ -74,12 +73,8 @@ impl NodeServices for Fake {
     fn self_signed_certificate(&self) -> String {
         self.key.pem.clone()
     }
-    fn service_public_key(&self) -> Vec<u8> {
-        self.key.key.public_key().as_ref().to_vec()
-    }
-    fn sign_as_service(&self, message: &[u8]) -> Result<Vec<u8>, String> {
-        let signature = self.key.key.sign(&SystemRandom::new(), message);
-        Ok(signature.map_err(|e| e.to_string())?.as_ref().to_vec())
+    fn service_key(&self) -> &dyn ledger::Signer {
+        &self.service_key
     }
     fn endorse_node(&self, _: &str, _: &str, _: u32) -> Result<String, String> {
         Ok(self.key.pem.clone())
@@ -87,8 +82,11 @@ impl NodeServices for Fake {
     fn renew_service_certificate(&self, _: &str, _: u32) -> Result<String, String> {
         Ok(self.key.pem.clone())
     }
-    fn ledger_secret(&self) -> Option<(Seqno, Zeroizing<[u8; 32]>)> {
-        Some((Seqno(1), Zeroizing::new([7; 32])))
+    fn ledger_secret(&self) -> Option<(Seqno, Arc<LedgerSecret>)> {
+        Some((
+            Seqno(1),
+            Arc::new(LedgerSecret::from_slice(&[7; 32]).unwrap()),
+        ))
     }
     fn request_chunk(&self) {
         self.asked.lock().expect("no panic").push("chunk");
@@ -127,6 +125,7 @@ impl Consortium {
     fn new(status: &str) -> Self {
         let services = Arc::new(Fake {
             key: Person::new(),
+            service_key: IdentityKey::generate().unwrap(),
             asked: Mutex::default(),
         });
         let pool = Arc::new(ScriptPool::in_process());
@@ -483,6 +482,16 @@ fn d17_opening_issues_shares_and_endorses_the_identity() {
     let encrypted = encrypted["encryptedShare"].as_str().unwrap();
     let bytes = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, encrypted).unwrap();
     assert_eq!(c.encryption[0].decrypt(&bytes).unwrap().len(), 44);
+    let row = c.row("public:ccf.internal.recovery_shares");
+    let row: ledger::RecoverySharesRow = serde_json::from_value(row).unwrap();
+    let opened: Vec<_> = c
+        .members
+        .iter()
+        .zip(&c.encryption)
+        .map(|(m, key)| row.open_share(&m.id, key).unwrap())
+        .collect();
+    let secret = row.latest_secret(&opened, opened.len()).unwrap();
+    assert_eq!(secret.expose_bytes(), &[7; 32]);
     let stranger = "0".repeat(64);
     let answer = c.get(&format!("/recovery/encrypted-shares/{stranger}"));
     assert_eq!(code(&answer), (404, "ResourceNotFound"));
@@ -492,6 +501,10 @@ fn d17_opening_issues_shares_and_endorses_the_identity() {
     );
     let row = c.row("public:ccf.internal.previous_service_identity_endorsement");
     assert_eq!(row["endorsement_epoch_begin"], "2.1");
+    let row: ledger::EndorsementRow = serde_json::from_value(row).unwrap();
+    let key = ledger::Signer::public_key_der(&c.services.service_key);
+    let key = ledger::PublicKey::from_spki_der(key).unwrap();
+    assert!(row.verify(&key).is_ok());
     // An open service can be rekeyed, which chains the old secret to the new one.
     assert_eq!(c.propose(&json!({ "need": 0, "rekey": true })).0, 200);
     let row = c.row("public:ccf.internal.historical_encrypted_ledger_secret");

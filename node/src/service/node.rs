@@ -13,7 +13,6 @@ use serde_json::{Map, Value as JsonValue, json};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use zeroize::Zeroizing;
 
 use super::genesis::{GenesisError, GenesisInputs, genesis};
 use super::settings::{Settings, SettingsError};
@@ -474,14 +473,8 @@ impl NodeServices for Core {
         self.self_signed.clone()
     }
 
-    fn service_public_key(&self) -> Vec<u8> {
-        self.service_key.public_key_der().to_vec()
-    }
-
-    fn sign_as_service(&self, message: &[u8]) -> Result<Vec<u8>, String> {
-        self.service_key
-            .sign_fixed(message)
-            .map_err(|e| e.to_string())
+    fn service_key(&self) -> &dyn ledger::Signer {
+        self.service_key.as_ref()
     }
 
     fn endorse_node(
@@ -510,9 +503,8 @@ impl NodeServices for Core {
         .map_err(|e| e.to_string())
     }
 
-    fn ledger_secret(&self) -> Option<(Seqno, Zeroizing<[u8; 32]>)> {
-        let (from, secret) = self.history.latest_secret()?;
-        Some((from, Zeroizing::new(*secret.expose_bytes())))
+    fn ledger_secret(&self) -> Option<(Seqno, Arc<LedgerSecret>)> {
+        self.history.latest_secret()
     }
 
     fn request_chunk(&self) {
