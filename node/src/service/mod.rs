@@ -1,5 +1,6 @@
 //! A service with one node: its settings, its first transaction, its parts put together.
 
+mod core;
 mod genesis;
 mod node;
 mod settings;

@@ -7,29 +7,29 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand::SystemRandom;
-use ccf_rs::{Application, Router, Seqno, TxId, View};
+use ccf_rs::{Application, Router, Seqno, View};
 use ledger::{Digest, LedgerSecret, RsaPrivateKey};
-use serde_json::{Map, Value as JsonValue, json};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::core::Core;
 use super::genesis::{GenesisError, GenesisInputs, genesis};
 use super::settings::{Settings, SettingsError};
 use crate::auth::Policies;
 use crate::endpoints::{node_endpoints, with_common};
 use crate::frontend::{Dispatcher, Frontend, Parts, app_is_open, gov_is_open, node_is_open};
-use crate::gov::{self, NodeServices, NodeState};
+use crate::gov::{self, NodeServices};
 use crate::identity::{
-    CertificateError, IdentityKey, KeyError, Subject, Validity, endorse_node, endorse_request,
-    parse_valid_from, self_signed_node, self_signed_service, signing_request,
+    CertificateError, IdentityKey, KeyError, Subject, Validity, endorse_node, self_signed_node,
+    self_signed_service, signing_request,
 };
 use crate::pipeline::{Files, FilesError, History, Ledger, Pipeline, PipelineParts};
-use crate::server::{Server, ServerCertificate, ServerError, Sessions, TlsError};
+use crate::server::{Server, ServerCertificate, ServerError, TlsError};
 use crate::store::{Access, CommitError, State, Store, Transaction, Writes};
 
 /// The view of a new service.
-const FIRST_VIEW: View = View(2);
+pub(super) const FIRST_VIEW: View = View(2);
 
 const NODES_CERTIFICATES: &str = "public:ccf.gov.nodes.endorsed_certificates";
 
@@ -77,20 +77,6 @@ pub enum StartError {
         /// Why it failed.
         reason: String,
     },
-}
-
-/// What endpoints reach of the node.
-struct Core {
-    store: Arc<Store>,
-    history: Arc<History>,
-    service_key: Arc<IdentityKey>,
-    node_key: Arc<IdentityKey>,
-    service_subject: String,
-    service_certificate: String,
-    self_signed: String,
-    sessions: Vec<(String, Arc<Sessions>)>,
-    chunk_requested: Arc<AtomicBool>,
-    stopping: AtomicBool,
 }
 
 impl Node {
@@ -442,117 +428,5 @@ fn machine(what: &'static str, reason: impl ToString) -> StartError {
     StartError::Machine {
         what,
         reason: reason.to_string(),
-    }
-}
-
-impl NodeServices for Core {
-    fn node_id(&self) -> String {
-        self.node_key.id()
-    }
-
-    fn state(&self) -> NodeState {
-        NodeState {
-            name: "PartOfNetwork",
-            // Every committed state ends with a signature.
-            last_signed: self.store.durable().state.seqno(),
-            startup: Seqno(0),
-            recovery: None,
-            stopping: self.stopping.load(Ordering::Relaxed),
-        }
-    }
-
-    fn view(&self) -> View {
-        FIRST_VIEW
-    }
-
-    fn view_history(&self) -> Vec<TxId> {
-        vec![TxId::new(1, 1), TxId::new(2, 1)]
-    }
-
-    fn self_signed_certificate(&self) -> String {
-        self.self_signed.clone()
-    }
-
-    fn service_key(&self) -> &dyn ledger::Signer {
-        self.service_key.as_ref()
-    }
-
-    fn endorse_node(
-        &self,
-        request_pem: &str,
-        valid_from: &str,
-        days: u32,
-    ) -> Result<String, String> {
-        let from = parse_valid_from(valid_from).map_err(|e| e.to_string())?;
-        endorse_request(
-            request_pem,
-            Validity { from, days },
-            &self.service_key,
-            &self.service_subject,
-        )
-        .map_err(|e| e.to_string())
-    }
-
-    fn renew_service_certificate(&self, valid_from: &str, days: u32) -> Result<String, String> {
-        let from = parse_valid_from(valid_from).map_err(|e| e.to_string())?;
-        self_signed_service(
-            &self.service_key,
-            &self.service_subject,
-            Validity { from, days },
-        )
-        .map_err(|e| e.to_string())
-    }
-
-    fn ledger_secret(&self) -> Option<(Seqno, Arc<LedgerSecret>)> {
-        self.history.latest_secret()
-    }
-
-    fn request_chunk(&self) {
-        self.chunk_requested.store(true, Ordering::Release);
-    }
-
-    fn request_snapshot(&self) {
-        // Recovery reads this node's ledger from its first transaction, so a snapshot only
-        // saves time; CCF ends a chunk where one is due.
-        self.request_chunk();
-    }
-
-    fn session_metrics(&self) -> JsonValue {
-        let (mut active, mut peak) = (0, 0);
-        let mut interfaces = Map::new();
-        for (name, sessions) in &self.sessions {
-            let report = sessions.report();
-            active += report.active;
-            peak += report.peak;
-            interfaces.insert(
-                name.clone(),
-                json!({
-                    "active": report.active,
-                    "peak": report.peak,
-                    "errors": {
-                        "parsing": report.parsing,
-                        "request_payload_too_large": report.body_too_large,
-                        "request_header_too_large": report.header_too_large,
-                    },
-                }),
-            );
-        }
-        json!({ "active": active, "peak": peak, "interfaces": interfaces })
-    }
-
-    fn snapshots(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn snapshot(&self, _: &str) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn application_open(&self) -> bool {
-        app_is_open(&self.store.durable().state)
-    }
-
-    fn governance_open(&self) -> bool {
-        gov_is_open(&self.store.durable().state)
     }
 }

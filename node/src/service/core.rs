@@ -1,0 +1,144 @@
+//! What endpoints reach of the node they run in.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ccf_rs::{Seqno, TxId, View};
+use ledger::LedgerSecret;
+use serde_json::{Map, Value as JsonValue, json};
+
+use super::node::FIRST_VIEW;
+use crate::frontend::{app_is_open, gov_is_open};
+use crate::gov::{NodeServices, NodeState};
+use crate::identity::{
+    IdentityKey, Validity, endorse_request, parse_valid_from, self_signed_service,
+};
+use crate::pipeline::History;
+use crate::server::Sessions;
+use crate::store::Store;
+
+/// What endpoints reach of the node.
+pub(super) struct Core {
+    pub(super) store: Arc<Store>,
+    pub(super) history: Arc<History>,
+    pub(super) service_key: Arc<IdentityKey>,
+    pub(super) node_key: Arc<IdentityKey>,
+    pub(super) service_subject: String,
+    pub(super) service_certificate: String,
+    pub(super) self_signed: String,
+    pub(super) sessions: Vec<(String, Arc<Sessions>)>,
+    pub(super) chunk_requested: Arc<AtomicBool>,
+    pub(super) stopping: AtomicBool,
+}
+
+impl NodeServices for Core {
+    fn node_id(&self) -> String {
+        self.node_key.id()
+    }
+
+    fn state(&self) -> NodeState {
+        NodeState {
+            name: "PartOfNetwork",
+            // Every committed state ends with a signature.
+            last_signed: self.store.durable().state.seqno(),
+            startup: Seqno(0),
+            recovery: None,
+            stopping: self.stopping.load(Ordering::Relaxed),
+        }
+    }
+
+    fn view(&self) -> View {
+        FIRST_VIEW
+    }
+
+    fn view_history(&self) -> Vec<TxId> {
+        vec![TxId::new(1, 1), TxId::new(2, 1)]
+    }
+
+    fn self_signed_certificate(&self) -> String {
+        self.self_signed.clone()
+    }
+
+    fn service_key(&self) -> &dyn ledger::Signer {
+        self.service_key.as_ref()
+    }
+
+    fn endorse_node(
+        &self,
+        request_pem: &str,
+        valid_from: &str,
+        days: u32,
+    ) -> Result<String, String> {
+        let from = parse_valid_from(valid_from).map_err(|e| e.to_string())?;
+        endorse_request(
+            request_pem,
+            Validity { from, days },
+            &self.service_key,
+            &self.service_subject,
+        )
+        .map_err(|e| e.to_string())
+    }
+
+    fn renew_service_certificate(&self, valid_from: &str, days: u32) -> Result<String, String> {
+        let from = parse_valid_from(valid_from).map_err(|e| e.to_string())?;
+        self_signed_service(
+            &self.service_key,
+            &self.service_subject,
+            Validity { from, days },
+        )
+        .map_err(|e| e.to_string())
+    }
+
+    fn ledger_secret(&self) -> Option<(Seqno, Arc<LedgerSecret>)> {
+        self.history.latest_secret()
+    }
+
+    fn request_chunk(&self) {
+        self.chunk_requested.store(true, Ordering::Release);
+    }
+
+    fn request_snapshot(&self) {
+        // Recovery reads this node's ledger from its first transaction, so a snapshot only
+        // saves time; CCF ends a chunk where one is due.
+        self.request_chunk();
+    }
+
+    fn session_metrics(&self) -> JsonValue {
+        let (mut active, mut peak) = (0, 0);
+        let mut interfaces = Map::new();
+        for (name, sessions) in &self.sessions {
+            let report = sessions.report();
+            active += report.active;
+            peak += report.peak;
+            interfaces.insert(
+                name.clone(),
+                json!({
+                    "active": report.active,
+                    "peak": report.peak,
+                    "errors": {
+                        "parsing": report.parsing,
+                        "request_payload_too_large": report.body_too_large,
+                        "request_header_too_large": report.header_too_large,
+                    },
+                }),
+            );
+        }
+        json!({ "active": active, "peak": peak, "interfaces": interfaces })
+    }
+
+    fn snapshots(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn snapshot(&self, _: &str) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn application_open(&self) -> bool {
+        app_is_open(&self.store.durable().state)
+    }
+
+    fn governance_open(&self) -> bool {
+        gov_is_open(&self.store.durable().state)
+    }
+}
