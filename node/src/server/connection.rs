@@ -1,6 +1,7 @@
 //! One connection: handshake, requests, answers.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -14,10 +15,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::limits::{Limits, Session, Sessions};
+use super::limits::{Handshakes, Limits, Place, Sessions};
 use crate::frontend::{Dispatcher, Incoming};
 
 /// What all connections of an interface share.
@@ -26,16 +28,33 @@ pub(super) struct Shared {
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) limits: Limits,
     pub(super) sessions: Arc<Sessions>,
+    pub(super) handshakes: Arc<Handshakes>,
 }
 
-/// Serves a connection to its end. Whatever goes wrong with it ends it alone.
-pub(super) async fn serve(shared: Arc<Shared>, tcp: TcpStream, session: Session) {
+/// Serves a connection to its end, or until `stop` turns true and its open requests are
+/// answered. Whatever goes wrong with it ends it alone.
+pub(super) async fn serve(
+    shared: Arc<Shared>,
+    tcp: TcpStream,
+    mut place: Place,
+    mut stop: watch::Receiver<bool>,
+) {
     let limits = shared.limits;
     // Without it an answer waits for the acknowledgement of the one before.
     let _ = tcp.set_nodelay(true);
-    let Ok(Ok(tls)) = timeout(limits.handshake, shared.acceptor.accept(tcp)).await else {
-        return;
+    let tls = tokio::select! {
+        accepted = timeout(limits.handshake, shared.acceptor.accept(tcp)) => match accepted {
+            Ok(Ok(tls)) => tls,
+            Ok(Err(_)) | Err(_) => return,
+        },
+        _ = &mut place.lost => return,
+        () = stopped(&mut stop) => return,
     };
+    drop(place);
+    let session = shared.sessions.begin();
+    if session.number > limits.sessions_hard {
+        return;
+    }
     let certificate = tls
         .get_ref()
         .1
@@ -65,10 +84,24 @@ pub(super) async fn serve(shared: Arc<Shared>, tcp: TcpStream, session: Session)
         let (shared, certificate) = (Arc::clone(&shared), certificate.clone());
         async move { Ok::<_, Infallible>(answer(&shared, request, certificate, crowded).await) }
     });
-    if let Err(error) = builder.serve_connection(TokioIo::new(tls), service).await {
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(tls), service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopped(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
         count(&sessions, error.as_ref());
     }
     drop(session);
+}
+
+/// Resolves when the server stops.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // Without its sender the server is gone too.
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// Notes why a connection ended early.
@@ -100,9 +133,14 @@ async fn answer(
         )));
     }
     let (head, body) = request.into_parts();
-    let body = match Limited::new(body, shared.limits.body).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => {
+    let body = Limited::new(body, shared.limits.body).collect();
+    let body = match timeout(shared.limits.request, body).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Err(_) => {
+            let text = "The request body took too long.";
+            return last(Reply::error(&Error::refused(408, "RequestTimeout", text)));
+        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
             shared
                 .sessions
                 .body_too_large
@@ -118,7 +156,7 @@ async fn answer(
             )));
         }
         // The client went away or broke the framing: nobody may be listening.
-        Err(_) => {
+        Ok(Err(_)) => {
             return last(Reply::error(&Error::bad_request(
                 "InvalidInput",
                 "The request body is incomplete.",

@@ -1,8 +1,11 @@
 //! What one client, and all together, may take.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use tokio::sync::oneshot;
 
 /// Bounds of an interface. The defaults are CCF's where CCF has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +18,11 @@ pub struct Limits {
     pub headers: usize,
     /// From accepting a connection to the end of its TLS handshake.
     pub handshake: Duration,
+    /// Handshakes under way at once. One more ends the oldest, so that silent connections
+    /// cannot shut others out.
+    pub handshakes: usize,
+    /// From the end of a request's headers to the end of its body.
+    pub request: Duration,
     /// From an idle connection to the end of the next request's headers
     /// (`idle_connection_timeout`).
     pub idle: Duration,
@@ -35,6 +43,8 @@ impl Default for Limits {
             header_bytes: 64 << 10,
             headers: 256,
             handshake: Duration::from_secs(10),
+            handshakes: 256,
+            request: Duration::from_secs(30),
             idle: Duration::from_secs(60),
             sessions_soft: 1000,
             sessions_hard: 1010,
@@ -102,5 +112,64 @@ impl Sessions {
 impl Drop for Session {
     fn drop(&mut self) {
         self.sessions.active.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Handshakes under way, oldest first.
+pub(super) struct Handshakes {
+    most: usize,
+    list: Mutex<Ongoing>,
+}
+
+#[derive(Default)]
+struct Ongoing {
+    next: u64,
+    /// Dropping the sender tells a handshake to give up.
+    list: VecDeque<(u64, oneshot::Sender<()>)>,
+}
+
+/// One handshake's place among them. Gives it up when dropped.
+pub(super) struct Place {
+    handshakes: Arc<Handshakes>,
+    number: u64,
+    /// Resolves when the place was given to a newer handshake.
+    pub(super) lost: oneshot::Receiver<()>,
+}
+
+impl Handshakes {
+    pub(super) fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self {
+            most: most.max(1),
+            list: Mutex::default(),
+        })
+    }
+
+    pub(super) fn begin(self: &Arc<Self>) -> Place {
+        let (keep, lost) = oneshot::channel();
+        let mut ongoing = self.lock();
+        let number = ongoing.next;
+        ongoing.next += 1;
+        if ongoing.list.len() >= self.most {
+            ongoing.list.pop_front();
+        }
+        ongoing.list.push_back((number, keep));
+        Place {
+            handshakes: Arc::clone(self),
+            number,
+            lost,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ongoing> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.handshakes
+            .lock()
+            .list
+            .retain(|(number, _)| *number != self.number);
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::connection::{Shared, serve};
-use super::limits::{Limits, Sessions};
+use super::limits::{Handshakes, Limits, Sessions};
 use super::tls::{ServerCertificate, TlsError, server_config};
 use crate::frontend::Dispatcher;
 
@@ -82,16 +82,16 @@ impl Server {
             dispatcher,
             limits,
             sessions: self.sessions,
+            handshakes: Handshakes::new(limits.handshakes),
         });
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
                 accepted = self.listener.accept() => match accepted {
                     Ok((tcp, _)) => {
-                        let session = shared.sessions.begin();
-                        if session.number <= limits.sessions_hard {
-                            connections.spawn(serve(Arc::clone(&shared), tcp, session));
-                        }
+                        // Here, not in the task: places are given in the order of arrival.
+                        let place = shared.handshakes.begin();
+                        connections.spawn(serve(Arc::clone(&shared), tcp, place, stop.clone()));
                     }
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept connections");
@@ -108,8 +108,7 @@ impl Server {
         }
         drop(self.listener);
         let drained = async { while connections.join_next().await.is_some() {} };
-        // Idle connections do not end by themselves; they are cut.
-        let _ = timeout(limits.drain.min(Duration::from_millis(500)), drained).await;
+        let _ = timeout(limits.drain, drained).await;
         Ok(())
     }
 }

@@ -20,7 +20,14 @@ use crate::identity::{
 use crate::pipeline::{History, Ledger};
 use crate::store::{Access, State, Store};
 
-struct App;
+/// Told when a slow handler began, and waits to be let go.
+#[derive(Default)]
+struct App {
+    slow: Option<(
+        std::sync::mpsc::SyncSender<()>,
+        std::sync::Mutex<std::sync::mpsc::Receiver<()>>,
+    )>,
+}
 
 /// Accepts everybody and names the certificate's length.
 struct Open;
@@ -49,6 +56,13 @@ fn echo(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
     ))
 }
 
+fn slow(app: &App, _: &mut ReadContext<'_>) -> Result<Reply> {
+    let (began, go) = app.slow.as_ref().unwrap();
+    began.send(()).unwrap();
+    go.lock().unwrap().recv().unwrap();
+    Ok(Reply::text("text/plain", "done"))
+}
+
 fn crash(_: &App, _: &mut ReadContext<'_>) -> Result<Reply> {
     panic!("as asked")
 }
@@ -71,6 +85,10 @@ fn validity() -> Validity {
 
 impl Rig {
     fn new(limits: Limits) -> Self {
+        Self::with(App::default(), limits)
+    }
+
+    fn with(app: App, limits: Limits) -> Self {
         let service_key = IdentityKey::generate().unwrap();
         let node_key = IdentityKey::generate().unwrap();
         let service = self_signed_service(&service_key, "CN=CCF Service", validity()).unwrap();
@@ -87,10 +105,11 @@ impl Rig {
         )
         .unwrap();
         let certificate = Arc::new(ServerCertificate::new(&node, &node_key).unwrap());
-        let endpoints = Endpoints::new(Arc::new(App))
+        let endpoints = Endpoints::new(Arc::new(app))
             .post("/echo", echo)
             .auth([Auth::AnyCert])
             .get("/crash", crash)
+            .get("/slow", slow)
             .build();
         let store = Arc::new(Store::new(State::default(), [0; 32]));
         let chain = Ledger::new(
@@ -395,4 +414,76 @@ fn session_caps() {
         "{text}"
     );
     assert!(rig.sessions.report().peak >= 2);
+}
+
+#[test]
+fn silent_connections_do_not_shut_others_out() {
+    let limits = Limits {
+        handshakes: 4,
+        handshake: Duration::from_secs(600),
+        sessions_hard: 8,
+        ..Limits::default()
+    };
+    let rig = Rig::new(limits);
+    let silent: Vec<_> = (0..20)
+        .map(|_| TcpStream::connect(rig.address).unwrap())
+        .collect();
+    assert!(rig.ask(&post("x")).ends_with("1 0"));
+    assert_eq!(rig.sessions.report().peak, 1, "a handshake is no session");
+    // The oldest gave way to newer ones.
+    let mut first = &silent[0];
+    first
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    assert_eq!(first.read(&mut [0; 1]).unwrap(), 0);
+}
+
+#[test]
+fn a_body_that_does_not_come_is_given_up() {
+    let rig = Rig::new(Limits {
+        request: Duration::from_millis(50),
+        ..Limits::default()
+    });
+    let text = rig.ask("POST /app/echo HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc");
+    assert!(
+        text.starts_with("HTTP/1.1 408") && text.contains("RequestTimeout"),
+        "{text}"
+    );
+    assert!(rig.ask(&post("x")).ends_with("1 0"));
+}
+
+#[test]
+fn a_truncated_body_leaves_the_server_well() {
+    let rig = Rig::new(Limits::default());
+    let mut stream = rig.connect(None, &[]);
+    stream
+        .write_all(b"POST /app/echo HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc")
+        .unwrap();
+    stream.sock.shutdown(std::net::Shutdown::Write).unwrap();
+    let outcome = answer(&mut stream);
+    assert!(
+        outcome
+            .as_ref()
+            .map_or(true, |text| text.contains("InvalidInput")),
+        "{outcome:?}"
+    );
+    assert!(rig.ask(&post("x")).ends_with("1 0"));
+}
+
+#[test]
+fn a_request_that_is_under_way_is_answered_when_the_server_stops() {
+    let (began, has_begun) = std::sync::mpsc::sync_channel(1);
+    let (let_go, go) = std::sync::mpsc::channel();
+    let app = App {
+        slow: Some((began, std::sync::Mutex::new(go))),
+    };
+    let rig = Rig::with(app, Limits::default());
+    let mut stream = rig.connect(None, &[]);
+    stream
+        .write_all(b"GET /app/slow HTTP/1.1\r\nhost: x\r\n\r\n")
+        .unwrap();
+    has_begun.recv().unwrap();
+    rig.stop.send(true).unwrap();
+    let_go.send(()).unwrap();
+    assert!(answer(&mut stream).unwrap().ends_with("done"));
 }
