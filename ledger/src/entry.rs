@@ -124,7 +124,7 @@ pub enum EntryError {
 /// this for one.
 ///
 /// # Errors
-/// [`SecretError::Internal`] when the cipher fails.
+/// [`SecretError::View`] for a view of 2^31 or more, [`SecretError::Internal`] when the cipher fails.
 pub fn encode<B: AsRef<[u8]> + Ord>(
     id: TxId,
     flags: u8,
@@ -145,7 +145,7 @@ pub fn encode<B: AsRef<[u8]> + Ord>(
     let private_at = bytes.len();
     write_set.encode_sections(false, &mut bytes);
 
-    let iv = iv(id);
+    let iv = iv(id)?;
     let (clear, private) = bytes.split_at_mut(private_at);
     let (head, public) = clear.split_at_mut(HEADER + SEALED_HEADER);
     let tag = secret.seal_in_place(iv, public, private)?;
@@ -305,14 +305,17 @@ impl<'a> Entry<'a> {
     }
 }
 
-fn iv(id: TxId) -> [u8; 12] {
+fn iv(id: TxId) -> Result<[u8; 12], SecretError> {
+    // The top bit marks snapshots.
+    let view = u32::try_from(id.view.0)
+        .ok()
+        .filter(|view| view & SNAPSHOT_BIT == 0);
+    let view = view.ok_or(SecretError::View { got: id.view })?;
     let mut iv = [0; 12];
-    let (seqno, view) = iv.split_at_mut(8);
+    let (seqno, term) = iv.split_at_mut(8);
     seqno.copy_from_slice(&id.seqno.0.to_le_bytes());
-    // Views stay below 2^31; the top bit marks snapshots.
-    let term = u32::try_from(id.view.0).unwrap_or(u32::MAX) & !SNAPSHOT_BIT;
-    view.copy_from_slice(&term.to_le_bytes());
-    iv
+    term.copy_from_slice(&view.to_le_bytes());
+    Ok(iv)
 }
 
 #[cfg(test)]
@@ -379,6 +382,17 @@ mod tests {
             bytes[at] ^= 1;
             let opened = Entry::parse(&bytes).map(|entry| entry.open(&secret).is_ok());
             assert_ne!(opened, Ok(true), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_view_without_room_in_the_iv_is_refused() {
+        let secret = LedgerSecret::generate(&SystemRandom::new()).unwrap();
+        let set: WriteSet = WriteSet::new();
+        let of_view = |view| encode(TxId::new(view, 1), 0, Digest::ZERO, &set, &secret).map(|_| ());
+        assert_eq!(of_view((1 << 31) - 1), Ok(()));
+        for view in [1 << 31, 1 << 32, u64::MAX] {
+            assert_eq!(of_view(view), Err(SecretError::View { got: View(view) }));
         }
     }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::hash::Digest;
-use crate::id::{Seqno, TxId};
+use crate::id::{Seqno, TxId, View};
 use crate::json::Base64;
 use crate::rsa::{RsaPrivateKey, RsaPublicKey};
 
@@ -44,6 +44,12 @@ pub enum SecretError {
     NotCovered {
         /// The position asked for.
         seqno: Seqno,
+    },
+    /// A view that an initialisation vector has no room for.
+    #[error("view {got}, want less than 2^31")]
+    View {
+        /// The view.
+        got: View,
     },
     /// The random number generator or the cipher failed: our bug or the platform's.
     #[error("cryptographic library failure")]

@@ -345,7 +345,8 @@ impl LedgerVerifier {
             .map_or("", |service| service.status.as_str());
         let follows = matches!(
             (before, row.status.as_str()),
-            (_, "Opening" | "Recovering")
+            (_, "Opening")
+                | ("Open", "Recovering")
                 | ("Opening" | "WaitingForRecoveryShares", "Open")
                 | ("Recovering" | "Opening", "WaitingForRecoveryShares")
         ) || before == row.status;
@@ -437,15 +438,14 @@ impl LedgerVerifier {
         key.verify_root(&root, &row.sig.0).map_err(|e| {
             Check::NodeSignature.fault(e.to_string(), format!("a signature by {}", row.node))
         })?;
-        if let Some(tree) = entry
+        let tree = entry
             .section(TREE_MAP)
-            .and_then(|section| section.value(&SINGLE_KEY))
-        {
-            let tree = MerkleTree::deserialise(tree)
-                .map_err(|e| Check::Tree.fault(e.to_string(), "a tree"))?;
-            if (tree.last(), tree.root()) != (self.tree.last(), root) {
-                return Err(Check::Tree.fault(tree.root().to_hex(), root.to_hex()));
-            }
+            .and_then(|section| section.value(&SINGLE_KEY));
+        let tree = tree.ok_or_else(|| Check::Tree.fault("no tree", "a tree"))?;
+        let tree = MerkleTree::deserialise(tree)
+            .map_err(|e| Check::Tree.fault(e.to_string(), "a tree"))?;
+        if (tree.last(), tree.root()) != (self.tree.last(), root) {
+            return Err(Check::Tree.fault(tree.root().to_hex(), root.to_hex()));
         }
         self.cose_signature(entry, &root)?;
         self.last_was_signature = true;
