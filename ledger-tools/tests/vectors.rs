@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use ledger_tools::{AuditError, VerifyOptions, verify_directory};
 use serde::Deserialize;
+use tests::vectors;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -22,30 +23,10 @@ struct Facts {
     service_certificate: PathBuf,
 }
 
-/// `$CLEANROOM_VECTORS/ledgers`, or the folder beside the checkout.
-fn vectors(test: &str) -> Option<PathBuf> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let places = std::env::var_os("CLEANROOM_VECTORS")
-        .map(|place| vec![PathBuf::from(place)])
-        .unwrap_or_else(|| {
-            workspace
-                .ancestors()
-                .skip(1)
-                .map(|above| above.join("shared/vectors"))
-                .collect()
-        });
-    let found = places
-        .into_iter()
-        .map(|place| place.join("ledgers"))
-        .find(|place| place.join("index.json").is_file());
-    if found.is_none() {
-        println!("SKIPPED {test}: vectors not found");
-    }
-    found
-}
-
 fn each(test: &str, check: impl Fn(&str, &Path, &Facts)) {
-    let Some(root) = vectors(test) else { return };
+    let Some(root) = vectors("ledgers", test) else {
+        return;
+    };
     let index = std::fs::read(root.join("index.json")).unwrap();
     let index: BTreeMap<String, Facts> = serde_json::from_slice(&index).unwrap();
     assert!(!index.is_empty());

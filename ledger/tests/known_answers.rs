@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use ledger::{
@@ -13,27 +13,7 @@ use ledger::{
     parse_sections,
 };
 use serde_json::Value;
-
-fn vectors(test: &str) -> Option<PathBuf> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let places = std::env::var_os("CLEANROOM_VECTORS")
-        .map(|place| vec![PathBuf::from(place)])
-        .unwrap_or_else(|| {
-            workspace
-                .ancestors()
-                .skip(1)
-                .map(|above| above.join("shared/vectors"))
-                .collect()
-        });
-    let found = places
-        .into_iter()
-        .map(|place| place.join("ledgers"))
-        .find(|place| place.join("index.json").is_file());
-    if found.is_none() {
-        println!("SKIPPED {test}: vectors not found");
-    }
-    found
-}
+use tests::vectors;
 
 fn json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
@@ -63,7 +43,7 @@ fn chunks(folder: &Path) -> Vec<Vec<u8>> {
 
 #[test]
 fn recovery_shares_give_the_ledger_secret() {
-    let Some(root) = vectors("recovery_shares_give_the_ledger_secret") else {
+    let Some(root) = vectors("ledgers", "recovery_shares_give_the_ledger_secret") else {
         return;
     };
     let answers = json(&root.join("known_answers.json"));
@@ -97,7 +77,7 @@ fn recovery_shares_give_the_ledger_secret() {
 
 #[test]
 fn leaves_roots_and_serialised_trees() {
-    let Some(root) = vectors("leaves_roots_and_serialised_trees") else {
+    let Some(root) = vectors("ledgers", "leaves_roots_and_serialised_trees") else {
         return;
     };
     let answers = json(&root.join("known_answers.json"));
@@ -193,7 +173,7 @@ fn secrets(root: &Path, facts: &Value, chunks: &[Vec<u8>]) -> LedgerSecrets {
 
 #[test]
 fn the_members_keys_open_every_entry() {
-    let Some(root) = vectors("the_members_keys_open_every_entry") else {
+    let Some(root) = vectors("ledgers", "the_members_keys_open_every_entry") else {
         return;
     };
     for (name, facts) in json(&root.join("index.json")).as_object().unwrap() {
@@ -226,7 +206,10 @@ fn the_members_keys_open_every_entry() {
 
 #[test]
 fn real_identity_endorsements_verify_from_the_current_key() {
-    let Some(root) = vectors("real_identity_endorsements_verify_from_the_current_key") else {
+    let Some(root) = vectors(
+        "ledgers",
+        "real_identity_endorsements_verify_from_the_current_key",
+    ) else {
         return;
     };
     let mut verified = 0;

@@ -1,3 +1,30 @@
-//! End-to-end scenarios, run against either host, and interoperability with CCF's own tools.
+//! End-to-end scenarios, run against either host, and interoperability with CCF's own tools;
+//! and here what tests of several crates need to find their data.
 
 #![forbid(unsafe_code)]
+
+use std::path::{Path, PathBuf};
+
+/// One folder of the shared test data, `attestation` or `ledgers`: below the folder that
+/// `CLEANROOM_VECTORS` names, else below `shared/vectors` beside the checkout or beside a
+/// folder above it. Without it the test that asks is reported as skipped.
+pub fn vectors(folder: &str, test: &str) -> Option<PathBuf> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let places = match std::env::var_os("CLEANROOM_VECTORS") {
+        Some(place) => vec![PathBuf::from(place)],
+        None => workspace
+            .canonicalize()
+            .iter()
+            .flat_map(|workspace| workspace.ancestors().skip(1))
+            .map(|above| above.join("shared/vectors"))
+            .collect(),
+    };
+    let found = places
+        .into_iter()
+        .map(|place| place.join(folder))
+        .find(|place| place.join("index.json").is_file());
+    if found.is_none() {
+        println!("SKIPPED {test}: vectors not found");
+    }
+    found
+}

@@ -33,27 +33,7 @@ use crate::{
 
 /// The folder `attestation` of the vectors, or `None` with a notice.
 fn folder(test: &str) -> Option<PathBuf> {
-    let found = vectors_root()
-        .map(|root| root.join("attestation"))
-        .filter(|f| f.is_dir());
-    if found.is_none() {
-        println!("SKIPPED {test}: vectors not found");
-    }
-    found
-}
-
-/// `CLEANROOM_VECTORS`, or `shared/vectors` beside the workspace or one folder further up.
-fn vectors_root() -> Option<PathBuf> {
-    if let Some(root) = std::env::var_os("CLEANROOM_VECTORS") {
-        return Some(root.into());
-    }
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
-    workspace
-        .ancestors()
-        .skip(1)
-        .take(2)
-        .map(|above| above.join("shared/vectors"))
-        .find(|f| f.is_dir())
+    ::tests::vectors("attestation", test)
 }
 
 fn read(path: &Path) -> Vec<u8> {
