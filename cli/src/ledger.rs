@@ -54,6 +54,12 @@ pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliEr
             report.unsigned_tail
         ));
     }
+    if report.torn_bytes > 0 {
+        output.note(&format!(
+            "note: the last {} bytes are an entry that was not written to its end",
+            report.torn_bytes
+        ));
+    }
     Ok(())
 }
 

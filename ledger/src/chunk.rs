@@ -143,6 +143,7 @@ pub struct Entries<'a> {
     at: usize,
     table: Option<&'a [u8]>,
     seen: usize,
+    torn: bool,
 }
 
 /// An entry and where it stands.
@@ -164,6 +165,7 @@ impl<'a> Entries<'a> {
                 at: 8,
                 table: None,
                 seen: 0,
+                torn: false,
             });
         }
         let error = ChunkError::Table {
@@ -181,6 +183,7 @@ impl<'a> Entries<'a> {
             at: 8,
             table: Some(table),
             seen: 0,
+            torn: false,
         })
     }
 
@@ -188,6 +191,13 @@ impl<'a> Entries<'a> {
     #[must_use]
     pub const fn finished(&self) -> bool {
         self.table.is_some()
+    }
+
+    /// Bytes at the end of an open chunk that are the beginning of an entry: what a writer
+    /// that was killed leaves behind. Known once [`Self::next_entry`] has come to the end.
+    #[must_use]
+    pub const fn torn_bytes(&self) -> usize {
+        if self.torn { self.end - self.at } else { 0 }
     }
 
     /// Offset of the next entry, or of the end.
@@ -225,6 +235,10 @@ impl<'a> Entries<'a> {
                     want: self.at,
                 });
             }
+        }
+        if self.table.is_none() && Entry::length(rest).is_err() {
+            self.torn = true;
+            return Ok(None);
         }
         let entry = Entry::parse(rest)?;
         let at = self.at;

@@ -113,6 +113,9 @@ pub struct Report {
     pub entries: u64,
     /// Entries behind the last signature. They are not verified.
     pub unsigned_tail: u64,
+    /// Bytes behind the last whole entry of an open chunk: the beginning of an entry that a
+    /// killed writer did not finish.
+    pub torn_bytes: u64,
     /// Signature entries.
     pub signatures: u64,
     /// Those that carry a COSE signature too.
@@ -207,6 +210,14 @@ impl LedgerVerifier {
             place: place.clone(),
             fault,
         };
+        let torn = self.report.torn_bytes;
+        if torn > 0 {
+            let fault = Check::ChunkLayout.fault(
+                format!("a chunk behind {torn} bytes of an unfinished entry"),
+                "none",
+            );
+            return Err(located(&place, fault));
+        }
         let next = self.next_seqno();
         if name.first != next {
             let fault = Check::ChunkName.fault(
@@ -247,6 +258,7 @@ impl LedgerVerifier {
             );
             return Err(located(&place, fault));
         }
+        self.report.torn_bytes = entries.torn_bytes() as u64;
         self.report.chunks += 1;
         Ok(())
     }
