@@ -1,6 +1,8 @@
 //! The pipeline on a real directory, judged by the verifier.
 
-use std::path::Path;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,6 +18,9 @@ use super::*;
 use crate::identity::{IdentityKey, Subject, Validity, endorse_node, self_signed_service};
 use crate::store::{Access, Chain, CommitError, State, Store, Transaction};
 
+/// Table, key, value.
+type Row<'a> = (&'a str, &'a [u8], &'a [u8]);
+
 struct Rig {
     store: Arc<Store>,
     ledger: Arc<Ledger>,
@@ -24,12 +29,19 @@ struct Rig {
     node: String,
     service: PublicKey,
     chunk_requested: Arc<AtomicBool>,
-    directory: tempfile::TempDir,
+    directory: PathBuf,
+    _scratch: Option<tempfile::TempDir>,
 }
 
 impl Rig {
     async fn new(chunk_size: u64) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        let scratch = tempfile::tempdir().unwrap();
+        let mut rig = Self::at(scratch.path(), chunk_size).await;
+        rig._scratch = Some(scratch);
+        rig
+    }
+
+    async fn at(directory: &Path, chunk_size: u64) -> Self {
         let service_key = Arc::new(IdentityKey::generate().unwrap());
         let node_key = Arc::new(IdentityKey::generate().unwrap());
         let encryption_key = Arc::new(RsaPrivateKey::generate().unwrap());
@@ -45,7 +57,7 @@ impl Rig {
         let chunk_requested = Arc::new(AtomicBool::new(false));
         let pipeline = Pipeline::start(PipelineParts {
             store: Arc::clone(&store),
-            files: Files::create(directory.path(), chunk_size).unwrap(),
+            files: Files::create(directory, chunk_size).unwrap(),
             history,
             view: View(2),
             service_key: Arc::clone(&service_key),
@@ -82,7 +94,8 @@ impl Rig {
             node: node_key.id(),
             service: PublicKey::of_certificate(&service_pem).unwrap(),
             chunk_requested,
-            directory,
+            directory: directory.to_owned(),
+            _scratch: None,
         };
         let info = serde_json::json!({ "cert": service_pem, "status": "Opening" }).to_string();
         rig.write(&[
@@ -103,7 +116,7 @@ impl Rig {
         rig
     }
 
-    async fn write(&self, rows: &[(&str, &[u8], &[u8])]) -> Result<Seqno, CommitError> {
+    async fn write(&self, rows: &[Row<'_>]) -> Result<Seqno, CommitError> {
         let chain = Arc::clone(&self.ledger) as Arc<dyn Chain>;
         let mut tx = Transaction::new(
             self.store.newest(),
@@ -121,7 +134,7 @@ impl Rig {
     }
 
     fn verify(&self) -> Report {
-        verify(self.directory.path(), self.service.clone())
+        verify(&self.directory, self.service.clone())
     }
 }
 
@@ -296,7 +309,7 @@ async fn a_rekey_takes_effect_behind_its_own_entry() {
 async fn a_directory_that_is_not_empty_is_refused_and_a_stopped_pipeline_takes_nothing() {
     let mut rig = Rig::new(1 << 20).await;
     assert!(matches!(
-        Files::create(rig.directory.path(), 1),
+        Files::create(&rig.directory, 1),
         Err(FilesError::NotEmpty { .. })
     ));
     rig.pipeline.stop();
@@ -304,4 +317,105 @@ async fn a_directory_that_is_not_empty_is_refused_and_a_stopped_pipeline_takes_n
         rig.write(&[("public:rows", b"k", b"v")]).await,
         Err(CommitError::Stopping)
     );
+}
+
+const CRASH_DIRECTORY: &str = "CLEANROOM_TEST_CRASH_DIRECTORY";
+
+/// Writes for ever, saying which writes were acknowledged. Does nothing unless the test below
+/// started it in a process of its own.
+#[tokio::test]
+async fn writer_to_be_killed() {
+    let Some(directory) = std::env::var_os(CRASH_DIRECTORY) else {
+        return;
+    };
+    let rig = Rig::at(Path::new(&directory), 20_000).await;
+    std::fs::write(
+        Path::new(&directory).with_extension("service"),
+        hex::encode(rig.service.spki_der()),
+    )
+    .unwrap();
+    for n in 0_u64.. {
+        let key = n.to_le_bytes();
+        let (first, second) = ([&key[..], b"a"].concat(), [&key[..], b"b"].concat());
+        let long: [Row<'_>; 1] = [("public:rows", &first, &[7; 300])];
+        let short: [Row<'_>; 1] = [("public:rows", &second, b"v")];
+        let (long, short) = tokio::join!(rig.write(&long), rig.write(&short));
+        long.unwrap();
+        short.unwrap();
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "acknowledged {n}").unwrap();
+        out.flush().unwrap();
+    }
+}
+
+#[test]
+fn a_process_killed_while_writing_loses_no_acknowledged_write() {
+    for acknowledged in [1, 7, 40, 150] {
+        let scratch = tempfile::tempdir().unwrap();
+        let directory = scratch.path().join("ledger");
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "pipeline::tests::writer_to_be_killed",
+                "--nocapture",
+            ])
+            .env(CRASH_DIRECTORY, &directory)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let number = |line: String| {
+            line.strip_prefix("acknowledged ")
+                .and_then(|n| n.parse::<u64>().ok())
+        };
+        let mut last = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .filter_map(number)
+            .find(|n| *n >= acknowledged)
+            .unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // What it said before it died counts too.
+        last = lines
+            .map_while(Result::ok)
+            .filter_map(number)
+            .last()
+            .unwrap_or(last);
+
+        let service = std::fs::read_to_string(directory.with_extension("service")).unwrap();
+        let service = PublicKey::from_spki_der(&hex::decode(service).unwrap()).unwrap();
+        let report = verify(&directory, service);
+        let verified = report.verified_until.unwrap().seqno;
+        let rows = signed_rows(&directory, verified);
+        for n in 0..=last {
+            for half in [b"a", b"b"] {
+                let key = [&n.to_le_bytes()[..], half].concat();
+                assert!(
+                    rows.contains(&key),
+                    "write {n} of {last} was acknowledged and is not signed on disk"
+                );
+            }
+        }
+    }
+}
+
+/// Keys of `public:rows` written up to a position.
+fn signed_rows(directory: &Path, until: ledger::Seqno) -> std::collections::BTreeSet<Vec<u8>> {
+    let mut keys = std::collections::BTreeSet::new();
+    for item in std::fs::read_dir(directory).unwrap() {
+        let bytes = std::fs::read(item.unwrap().path()).unwrap();
+        let mut entries = ledger::Entries::new(&bytes).unwrap();
+        while let Some((_, entry)) = entries.next_entry().unwrap() {
+            let rows = entry
+                .section("public:rows")
+                .filter(|_| entry.seqno <= until);
+            keys.extend(
+                rows.into_iter()
+                    .flat_map(|rows| rows.writes.iter().map(|(key, _)| key.to_vec())),
+            );
+        }
+    }
+    keys
 }
