@@ -17,7 +17,7 @@ mod tests;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ccf_rs::{Auth, Caller, Error, Headers, HostError, ReadHost, Reply};
+use ccf_rs::{Auth, Caller, Error, Headers, ReadHost, Reply};
 use serde_json::{Value as JsonValue, json};
 
 use crate::frontend::{Authenticate, Credentials};
@@ -81,7 +81,7 @@ enum Outcome {
 /// no credential. `now` is the time since the Unix epoch.
 ///
 /// # Errors
-/// [`AuthFailure`]; a [`HostError::Retry`] comes back untouched inside
+/// [`AuthFailure`]; a [`ccf_rs::HostError::Retry`] comes back untouched inside
 /// [`AuthFailure::Failed`].
 pub fn authenticate(
     policies: &[Auth],
@@ -176,10 +176,5 @@ impl AuthFailure {
             }
             Self::Failed(error) => Reply::error(error),
         }
-    }
-
-    /// Whether the host asked for the request to be run again.
-    pub const fn is_retry(&self) -> bool {
-        matches!(self, Self::Failed(Error::Host(HostError::Retry)))
     }
 }

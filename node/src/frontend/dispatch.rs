@@ -10,6 +10,7 @@ use ccf_rs::{
     Auth, Caller, Endpoint, Error, Handler, Headers, HostError, Match, ReadContext, ReadHost,
     Reply, Request, Router, Seqno, TxId, Verb, WriteContext,
 };
+use tokio::time::timeout;
 
 use crate::store::{Access, Appended, Chain, CommitError, State, Store, Transaction};
 
@@ -88,6 +89,17 @@ pub struct Parts {
     pub authenticator: Box<dyn Authenticate>,
     /// Clock since the Unix epoch.
     pub clock: Box<dyn Fn() -> Duration + Send + Sync>,
+    /// How long an answer waits for the disk before the caller is told that the outcome is
+    /// open.
+    pub commit_patience: Duration,
+}
+
+/// What became of a request before anything is committed.
+enum Handled {
+    /// Nobody was authenticated.
+    Refused(Box<Reply>),
+    /// What the handler returned.
+    Ran(ccf_rs::Result<Reply>),
 }
 
 /// How one execution ended.
@@ -147,12 +159,15 @@ impl Dispatcher {
             certificate: incoming.certificate,
         };
         for attempt in 0..MAX_ATTEMPTS {
-            let executed;
-            (job, executed) = if blocking {
+            let ran = if blocking {
                 job.run_blocking().await
             } else {
-                job.run_inline()
+                Some(job.run_inline())
             };
+            let Some((returned, executed)) = ran else {
+                return refusal(CommitError::Stopping);
+            };
+            job = returned;
             match executed {
                 Executed::Answered(reply) => return reply,
                 Executed::Appended(reply, appended) => {
@@ -189,24 +204,11 @@ impl Job {
         (self, executed)
     }
 
-    async fn run_blocking(self) -> (Self, Executed) {
-        // Kept to answer with should the thread be lost, which only a stopping runtime does.
-        let spare = Self {
-            parts: Arc::clone(&self.parts),
-            endpoint: self.endpoint.clone(),
-            access: self.access,
-            request: self.request.clone(),
-            certificate: self.certificate.clone(),
-        };
-        let ran = tokio::task::spawn_blocking(move || self.run_inline()).await;
-        ran.unwrap_or_else(|_| {
-            (
-                spare,
-                Executed::Answered(Reply::error(&Error::Internal(
-                    "the node is stopping".into(),
-                ))),
-            )
-        })
+    /// `None` when the thread was lost, which happens only while the runtime stops.
+    async fn run_blocking(self) -> Option<(Self, Executed)> {
+        tokio::task::spawn_blocking(move || self.run_inline())
+            .await
+            .ok()
     }
 
     /// Runs the handler once.
@@ -221,32 +223,13 @@ impl Job {
         let now = (self.parts.clock)();
         let mut transaction =
             Transaction::new(base, root, Arc::clone(&self.parts.chain), self.access, now);
-        let credentials = Credentials {
-            headers: &self.request.headers,
-            body: &self.request.body,
-            certificate: self.certificate.as_ref(),
-            now,
-        };
-        if !self.endpoint.auth.is_empty() {
-            let policies = &self.endpoint.auth;
-            match self
-                .parts
-                .authenticator
-                .authenticate(policies, &credentials, &mut transaction)
-            {
-                Ok(caller) => self.request.caller = caller,
-                Err(reply) => return Executed::Answered(*reply),
-            }
-        }
         // The transaction is dropped after a panic, so nothing half done is kept.
-        let result = catch_unwind(AssertUnwindSafe(|| match &self.endpoint.handler {
-            Handler::Read(run) => run(&mut ReadContext::new(&self.request, &mut transaction)),
-            Handler::Write(run) => run(&mut WriteContext::new(&self.request, &mut transaction)),
-        }));
+        let result = catch_unwind(AssertUnwindSafe(|| self.handle(&mut transaction, now)));
         match result {
-            Ok(Ok(reply)) => self.conclude(reply, transaction),
-            Ok(Err(Error::Host(HostError::Retry))) => Executed::Conflict,
-            Ok(Err(error)) => {
+            Ok(Handled::Refused(reply)) => Executed::Answered(*reply),
+            Ok(Handled::Ran(Ok(reply))) => self.conclude(reply, transaction),
+            Ok(Handled::Ran(Err(Error::Host(HostError::Retry)))) => Executed::Conflict,
+            Ok(Handled::Ran(Err(error))) => {
                 if !matches!(error, Error::Refused { .. }) {
                     tracing::error!(endpoint = self.endpoint.template, %error, "request failed");
                 }
@@ -257,6 +240,31 @@ impl Job {
                 Executed::Answered(Reply::error(&Error::Internal("panic".into())))
             }
         }
+    }
+
+    /// Authenticates the caller and calls the handler.
+    fn handle(&mut self, transaction: &mut Transaction, now: Duration) -> Handled {
+        let policies = &self.endpoint.auth;
+        if !policies.is_empty() {
+            let credentials = Credentials {
+                headers: &self.request.headers,
+                body: &self.request.body,
+                certificate: self.certificate.as_ref(),
+                now,
+            };
+            match self
+                .parts
+                .authenticator
+                .authenticate(policies, &credentials, transaction)
+            {
+                Ok(caller) => self.request.caller = caller,
+                Err(reply) => return Handled::Refused(reply),
+            }
+        }
+        Handled::Ran(match &self.endpoint.handler {
+            Handler::Read(run) => run(&mut ReadContext::new(&self.request, transaction)),
+            Handler::Write(run) => run(&mut WriteContext::new(&self.request, transaction)),
+        })
     }
 
     /// Commits what the handler wrote, if it is to be kept.
@@ -306,10 +314,11 @@ impl Parts {
 
     /// The answer once the transaction is durable, or why it is not.
     async fn durable(&self, reply: Reply, appended: Appended) -> Reply {
-        match appended.durable.await {
-            Ok(Ok(())) => with_transaction_id(reply, self.id_of(appended.seqno)),
-            Ok(Err(error)) => refusal(error),
-            Err(_) => refusal(CommitError::Stopping),
+        match timeout(self.commit_patience, appended.durable).await {
+            Ok(Ok(Ok(()))) => with_transaction_id(reply, self.id_of(appended.seqno)),
+            Ok(Ok(Err(error))) => refusal(error),
+            Ok(Err(_)) => refusal(CommitError::Stopping),
+            Err(_) => refusal(CommitError::Unavailable),
         }
     }
 }

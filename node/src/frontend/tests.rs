@@ -106,6 +106,11 @@ struct Rig {
 
 impl Rig {
     fn new(is_open: fn(&State) -> bool, blocking: bool) -> Self {
+        let rig = Self::without_pipeline(is_open, blocking, Duration::from_secs(60));
+        rig.with_pipeline()
+    }
+
+    fn without_pipeline(is_open: fn(&State) -> bool, blocking: bool, patience: Duration) -> Self {
         let app = Arc::new(App::default());
         let endpoints = Endpoints::new(Arc::clone(&app))
             .put("/rows/{key}", put)
@@ -128,9 +133,19 @@ impl Rig {
             frontends: vec![frontend],
             authenticator: Box::new(Bearer),
             clock: Box::new(|| Duration::from_secs(1)),
+            commit_patience: patience,
         });
-        let worker = Arc::clone(&store);
-        let pipeline = std::thread::spawn(move || {
+        Self {
+            dispatcher: Arc::new(dispatcher),
+            app,
+            store,
+            pipeline: None,
+        }
+    }
+
+    fn with_pipeline(mut self) -> Self {
+        let worker = Arc::clone(&self.store);
+        self.pipeline = Some(std::thread::spawn(move || {
             while let Some(mut batch) = worker.take(Duration::from_secs(1)) {
                 if batch.transactions.is_empty() {
                     continue;
@@ -144,13 +159,8 @@ impl Rig {
                     let _ = done.send(Ok(()));
                 }
             }
-        });
-        Self {
-            dispatcher: Arc::new(dispatcher),
-            app,
-            store,
-            pipeline: Some(pipeline),
-        }
+        }));
+        self
     }
 
     async fn call(&self, verb: &str, target: &str, bearer: &str, body: &str) -> Reply {
@@ -357,4 +367,19 @@ fn the_application_opens_with_the_service_and_governance_with_its_certificate() 
 async fn handlers_that_ask_for_the_root_get_it() {
     let rig = Rig::new(node_is_open, false);
     assert_eq!(rig.call("POST", "/app/root", "", "").await.body, b"9");
+}
+
+#[tokio::test]
+async fn a_caller_is_not_kept_waiting_for_a_disk_that_does_not_answer() {
+    let rig = Rig::without_pipeline(node_is_open, false, Duration::from_millis(20));
+    let reply = rig.call("PUT", "/app/rows/a", "good", "one").await;
+    assert_eq!(
+        (reply.status, code(&reply).as_str()),
+        (503, "TransactionReplicationFailed")
+    );
+    assert_eq!(
+        rig.call("GET", "/app/rows/a", "", "").await.status,
+        404,
+        "nobody is shown it"
+    );
 }

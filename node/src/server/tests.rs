@@ -130,6 +130,7 @@ impl Rig {
             frontends: vec![frontend],
             authenticator: Box::new(Open),
             clock: Box::new(|| Duration::from_secs(1)),
+            commit_patience: Duration::from_secs(60),
         }));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)

@@ -31,6 +31,9 @@ use crate::store::{Access, CommitError, State, Store, Transaction, Writes};
 /// The view of a new service.
 pub(super) const FIRST_VIEW: View = View(2);
 
+/// How long a write may wait for the disk.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(10);
+
 const NODES_CERTIFICATES: &str = "public:ccf.gov.nodes.endorsed_certificates";
 
 /// A node that serves. Dropping it stops it abruptly; [`Node::stop`] lets requests end.
@@ -211,6 +214,7 @@ impl Node {
             frontends: frontends(&core, application),
             authenticator: Box::new(Policies),
             clock: Box::new(since_epoch),
+            commit_patience: COMMIT_PATIENCE,
         }));
         let (stop, stopped) = watch::channel(false);
         let servers = servers
