@@ -1,3 +1,68 @@
-//! The clean room application: contracts, policies, secrets, releases, consent.
+//! The clean room application: contracts, the policies that say which code may act under them, secrets, consent, and a record of
+//! every decision. One module per noun; [`application`] gives a host everything it serves.
+//!
+//! A handler sees [`ccf_rs`] only, so the same application runs on the embedded node and on a CCF node. What hands out a secret takes
+//! an [`attestation::AppraisedClaims`], and nothing but an appraisal makes one.
 
-#![forbid(unsafe_code)]
+mod callers;
+mod contracts;
+mod delegates;
+mod deployment;
+mod envelope;
+mod ids;
+mod json;
+mod options;
+mod platform;
+mod policies;
+mod proposals;
+mod releases;
+mod replays;
+mod secrets;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use attestation::{TrustAnchors, Verifier};
+use ccf_rs::{Application, Endpoints};
+
+/// What a host decides about the application: nothing that governance could decide.
+#[derive(Debug)]
+pub struct Settings {
+    /// Whose signatures make evidence. [`TrustAnchors::simulated`] only where the service says so to everybody.
+    pub anchors: TrustAnchors,
+}
+
+/// The application.
+#[must_use]
+pub fn application(settings: Settings) -> Application {
+    let app = Arc::new(App {
+        verifier: Verifier::new(settings.anchors),
+        platform: platform::Cache::default(),
+        denials: releases::Counters::default(),
+    });
+    let nouns = [
+        contracts::endpoints,
+        policies::endpoints,
+        delegates::endpoints,
+        secrets::endpoints,
+        releases::endpoints,
+        options::endpoints,
+        deployment::endpoints,
+    ];
+    let endpoints = nouns
+        .into_iter()
+        .fold(Endpoints::new(app), |endpoints, add| add(endpoints));
+    Application {
+        title: "Clean room governance",
+        version: env!("CARGO_PKG_VERSION"),
+        endpoints: endpoints.build(),
+    }
+}
+
+/// State of the application beside the store: caches and counters that can be lost.
+struct App {
+    verifier: Verifier,
+    platform: platform::Cache,
+    denials: releases::Counters,
+}

@@ -141,7 +141,7 @@ fn text(explained: &Explained) -> String {
 }
 
 /// The time now. A clock before 1970 counts as 1970, at which no certificate is valid.
-fn now() -> UnixTime {
+pub(crate) fn now() -> UnixTime {
     let seconds = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |elapsed| elapsed.as_secs());

@@ -21,6 +21,16 @@ pub enum CliError {
     /// Evidence does not verify.
     #[error(transparent)]
     Evidence(#[from] EvidenceError),
+    /// Something that the demonstration shows does not hold.
+    #[error("{what}: got {got}, want {want}")]
+    Expectation {
+        /// What was expected.
+        what: String,
+        /// What came.
+        got: String,
+        /// What should have come.
+        want: String,
+    },
     /// A file cannot be read or written.
     #[error("{path}: {source}")]
     File {
@@ -40,6 +50,12 @@ pub enum CliError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The node cannot be started.
+    #[error(transparent)]
+    Node(#[from] node::service::StartError),
+    /// A receipt proves nothing.
+    #[error(transparent)]
+    Receipt(#[from] governance::receipt::ReceiptError),
     /// The answer cannot be printed.
     #[error("cannot print: {0}")]
     Print(#[source] io::Error),
@@ -73,7 +89,9 @@ impl CliError {
         match self {
             Self::Client(ClientError::Service(_)) => Failure::Refused,
             Self::Audit(AuditError::Io { .. } | AuditError::Certificate(_)) => Failure::Environment,
-            Self::Audit(_) | Self::Evidence(_) => Failure::Verification,
+            Self::Audit(_) | Self::Evidence(_) | Self::Expectation { .. } | Self::Receipt(_) => {
+                Failure::Verification
+            }
             _ => Failure::Environment,
         }
     }

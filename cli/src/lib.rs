@@ -14,7 +14,9 @@
 
 mod attest;
 mod connect;
+mod constitution;
 mod contract;
+mod demo;
 mod error;
 mod evidence;
 mod ledger;
@@ -50,9 +52,13 @@ enum Command {
     /// Evidence: make it on the simulated platform, verify it.
     #[command(subcommand)]
     Attest(attest::Command),
+    /// Prints the constitution of this version as one module, which a CCF node takes too.
+    Constitution,
     /// Contracts: draft, read, propose, accept.
     #[command(subcommand)]
     Contract(contract::Command),
+    /// Plays the whole story on a node of its own: a contract, votes, a secret, an attested release, a refusal, the ledger.
+    Demo(demo::Arguments),
     /// Ledgers: verify.
     #[command(subcommand)]
     Ledger(ledger::Command),
@@ -92,7 +98,9 @@ where
     let mut output = Output::new(arguments.json, out, err);
     let outcome = match arguments.command {
         Command::Attest(command) => attest::run(command, &mut output),
+        Command::Constitution => constitution::print(&mut output),
         Command::Contract(command) => contract::run(command, &mut output),
+        Command::Demo(arguments) => demo::run(&arguments, &mut output),
         Command::Ledger(command) => ledger::run(command, &mut output),
         Command::Member(command) => member::run(command, &mut output),
         Command::Policy(command) => policy::run(command, &mut output),

@@ -32,6 +32,11 @@ impl<'a> Output<'a> {
         writeln!(self.out, "{}", text.trim_end()).map_err(CliError::Print)
     }
 
+    /// Where results go, for commands that print as they go on.
+    pub(crate) fn stream(&mut self) -> &mut dyn Write {
+        self.out
+    }
+
     /// Says something beside the data.
     pub(crate) fn note(&mut self, text: &str) {
         // Notes are not the result: if standard error is closed the command still does its work.

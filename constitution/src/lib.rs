@@ -39,6 +39,7 @@ mod limits;
 mod memory;
 mod runtime;
 mod store;
+mod text;
 pub mod worker;
 
 pub use access::{Access, Permission, ReservedTable};
@@ -48,3 +49,4 @@ pub use in_process::InProcess;
 pub use limits::Limits;
 pub use memory::{MemoryKv, NoEffects};
 pub use store::{Effects, Kv, KvError};
+pub use text::{Part, default_module, parts};

@@ -13,7 +13,7 @@ use crate::runtime::values::{self, exactly, native};
 const DATA: &str = "Argument must be an ArrayBuffer";
 
 /// Functions CCF has and this host has not.
-const ABSENT: [&str; 16] = [
+const ABSENT: [&str; 15] = [
     "sign",
     "generateAesKey",
     "generateRsaKeyPair",
@@ -24,7 +24,6 @@ const ABSENT: [&str; 16] = [
     "isValidX509CertChain",
     "pubPemToJwk",
     "pemToJwk",
-    "pubRsaPemToJwk",
     "rsaPemToJwk",
     "pubJwkToPem",
     "jwkToPem",
@@ -77,6 +76,20 @@ pub(crate) fn install<'js>(
                     .is_ok()
             });
             Ok(Value::new_bool(ctx, valid))
+        })?,
+    )?;
+    crypto.set(
+        "pubRsaPemToJwk",
+        native(ctx, "pubRsaPemToJwk", 1, |ctx, args| {
+            let [key] = exactly(&ctx, args)?;
+            let key = values::to_c_text(&ctx, key)?;
+            let key = pem::rsa_public_key(&key)
+                .map_err(|e| Exception::throw_type(&ctx, &e.to_string()))?;
+            let jwk = Object::new(ctx.clone())?;
+            jwk.set("kty", "RSA")?;
+            jwk.set("n", key.modulus)?;
+            jwk.set("e", key.exponent)?;
+            Ok(jwk.into_value())
         })?,
     )?;
     for name in ABSENT {

@@ -2,8 +2,10 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::public_key::PublicKey;
+use x509_parser::x509::SubjectPublicKeyInfo;
 
 /// What is wrong with a PEM text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +22,8 @@ pub(crate) enum PemError {
     Base64,
     #[error("not an X.509 certificate")]
     Certificate,
+    #[error("not an RSA public key")]
+    RsaKey,
 }
 
 /// One block: its label and contents.
@@ -90,6 +94,32 @@ pub(crate) fn public_key(text: &str) -> Result<Vec<u8>, PemError> {
             want: "PUBLIC KEY or CERTIFICATE",
         }),
     }
+}
+
+/// An RSA public key: unsigned big-endian numbers as JWK has them, base64url without padding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RsaPublicKey {
+    pub(crate) modulus: String,
+    pub(crate) exponent: String,
+}
+
+/// The numbers of a PEM RSA public key.
+pub(crate) fn rsa_public_key(text: &str) -> Result<RsaPublicKey, PemError> {
+    let der = public_key(text)?;
+    let Ok(([], info)) = SubjectPublicKeyInfo::from_der(&der) else {
+        return Err(PemError::RsaKey);
+    };
+    let Ok(PublicKey::RSA(key)) = info.parsed() else {
+        return Err(PemError::RsaKey);
+    };
+    let number = |bytes: &[u8]| {
+        let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+        URL_SAFE_NO_PAD.encode(bytes.get(zeros..).unwrap_or_default())
+    };
+    Ok(RsaPublicKey {
+        modulus: number(key.modulus),
+        exponent: number(key.exponent),
+    })
 }
 
 fn parse_certificate(block: &Block) -> Result<X509Certificate<'_>, PemError> {

@@ -1,0 +1,292 @@
+//! Contracts: drafts, and what the consortium accepted (endpoints E1 to E3).
+//!
+//! A contract's state is derived: *Accepted* once governance accepted it, for good; *Proposed* while an open proposal would; *Draft*
+//! while there only is a draft. What becomes accepted is the copy in the proposal. While a contract is proposed, the answer says
+//! whether that copy is the draft members may have read (`draftMatches`, W10).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ccf_rs::{
+    Auth, Context, Endpoints, Error, Raw, ReadContext, Reply, Result, Seqno, Table, TxId,
+    WriteContext,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::App;
+use crate::callers::{PEOPLE, registered};
+use crate::ids::ContractId;
+use crate::json::{given, given_raw};
+use crate::proposals;
+
+pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
+    endpoints
+        .get("/contracts", list)
+        .auth(PEOPLE)
+        .summary("List the ids of contracts, all or those in one state")
+        .put("/contracts/{contractId}", put)
+        .auth([Auth::MemberCert])
+        .summary("Create or change the draft of a contract")
+        .post("/contracts/{contractId}", show)
+        .auth(PEOPLE)
+        .summary("Read a contract, its state and its version")
+}
+
+/// Whether the consortium accepted a contract.
+pub(crate) fn is_accepted<C: Context>(ctx: &mut C, contract: &ContractId) -> Result<bool> {
+    ctx.read(&ACCEPTED).has(&contract.as_str().to_owned())
+}
+
+/// The version of a write: the id of its transaction.
+///
+/// # Errors
+/// 503 `ViewNotKnown` when this node does not know the view of the position.
+pub(crate) fn version<C: Context>(ctx: &mut C, seqno: Seqno) -> Result<TxId> {
+    match ctx.view_of(seqno)? {
+        Some(view) => Ok(TxId { view, seqno }),
+        None => Err(Error::refused(
+            503,
+            "ViewNotKnown",
+            "This node does not know the view of the version yet.",
+        )),
+    }
+}
+
+static DRAFTS: Table<String, Draft> = Table::json("public:contracts");
+static ACCEPTED: Table<String, Accepted> = Table::json("public:ccf.gov.accepted_contracts");
+static DRAFT_KEYS: Table<String, Vec<u8>, Raw> = Table::raw("public:contracts");
+static ACCEPTED_KEYS: Table<String, Vec<u8>, Raw> = Table::raw("public:ccf.gov.accepted_contracts");
+
+/// A draft, as its author wrote it.
+#[derive(Serialize, Deserialize)]
+struct Draft {
+    data: Box<RawValue>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Accepted {
+    data: Option<Box<RawValue>>,
+    proposal_id: Option<String>,
+    #[serde(default)]
+    final_votes: BTreeMap<String, bool>,
+}
+
+/// A contract inside a proposal.
+#[derive(Deserialize)]
+struct Proposed {
+    data: Option<Box<RawValue>>,
+    version: Option<Value>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown<'a> {
+    id: &'a ContractId,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Box<RawValue>>,
+    proposal_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    final_votes: Option<Vec<Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    draft_matches: Option<bool>,
+}
+
+fn list(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
+    registered(ctx)?;
+    let state = ctx.query("state")?.filter(|state| !state.is_empty());
+    let accepted: BTreeSet<String> = ctx.read(&ACCEPTED_KEYS).keys()?.into_iter().collect();
+    let drafts: BTreeSet<String> = ctx.read(&DRAFT_KEYS).keys()?.into_iter().collect();
+    let ids: Vec<&String> = match state.as_deref() {
+        None => drafts.union(&accepted).collect(),
+        Some("Accepted") => accepted.iter().collect(),
+        Some(state @ ("Proposed" | "Draft")) => {
+            let proposed = proposed_ids(ctx)?;
+            drafts
+                .difference(&accepted)
+                .filter(|id| proposed.contains(*id) == (state == "Proposed"))
+                .collect()
+        }
+        Some(other) => {
+            return Err(
+                Error::bad_request("InvalidParameter", "There is no such state.").with_detail(
+                    json!({ "got": other, "want": ["Draft", "Proposed", "Accepted"] }),
+                ),
+            );
+        }
+    };
+    let value: Vec<_> = ids.into_iter().map(|id| json!({ "id": id })).collect();
+    Reply::json(&json!({ "value": value }))
+}
+
+fn proposed_ids<C: Context>(ctx: &mut C) -> Result<BTreeSet<String>> {
+    Ok(proposals::open(ctx)?
+        .iter()
+        .flat_map(|proposal| &proposal.actions)
+        .filter(|action| action.name == SET_CONTRACT)
+        .filter_map(proposals::Action::contract)
+        .collect())
+}
+
+const SET_CONTRACT: &str = "set_contract";
+
+#[derive(Deserialize)]
+struct PutContract {
+    data: Option<Box<RawValue>>,
+    #[serde(default)]
+    version: Value,
+}
+
+fn put(_: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
+    let contract: ContractId = ctx.path("contractId")?;
+    if is_accepted(ctx, &contract)? {
+        return Err(Error::refused(
+            405,
+            "ContractAlreadyAccepted",
+            "The contract is accepted and cannot change.",
+        ));
+    }
+    let body: PutContract = ctx.json()?;
+    let Some(data) = body.data.filter(|data| given_raw(data)) else {
+        return Err(Error::bad_request(
+            "DataMissing",
+            "The contract has no data.",
+        ));
+    };
+    let key = contract.as_str().to_owned();
+    if let Some(seqno) = ctx.read(&DRAFTS).previous_write(&key)? {
+        let current = version(ctx, seqno)?;
+        check_version(&body.version, current)?;
+    }
+    ctx.table(&DRAFTS).put(&key, &Draft { data })?;
+    Ok(Reply::ok())
+}
+
+/// A change must name the version it changes.
+fn check_version(given_version: &Value, current: TxId) -> Result<()> {
+    if !given(given_version) {
+        return Err(Error::refused(
+            409,
+            "ContractAlreadyExists",
+            "The contract exists. To change it, name its version.",
+        ));
+    }
+    if given_version.as_str() != Some(current.to_string().as_str()) {
+        return Err(Error::refused(
+            412,
+            "PreconditionFailed",
+            "The contract has changed since this version.",
+        )
+        .with_detail(json!({ "got": given_version, "want": current })));
+    }
+    Ok(())
+}
+
+fn show(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
+    registered(ctx)?;
+    let contract: ContractId = ctx.path("contractId")?;
+    if let Some(shown) = accepted(ctx, &contract)? {
+        return Reply::json(&shown);
+    }
+    let draft = ctx.read(&DRAFTS).get(&contract.as_str().to_owned())?;
+    if let Some(shown) = proposed(ctx, &contract, draft.as_ref())? {
+        return Reply::json(&shown);
+    }
+    let Some(draft) = draft else {
+        return Err(Error::not_found(
+            "ContractNotFound",
+            "There is no such contract.",
+        ));
+    };
+    Reply::json(&Shown {
+        id: &contract,
+        state: "Draft",
+        version: version_in(ctx, &DRAFTS, &contract)?,
+        data: Some(draft.data),
+        proposal_id: String::new(),
+        final_votes: None,
+        draft_matches: None,
+    })
+}
+
+fn version_in<C: Context, V: Serialize + serde::de::DeserializeOwned>(
+    ctx: &mut C,
+    table: &Table<String, V>,
+    contract: &ContractId,
+) -> Result<Option<Value>> {
+    match ctx
+        .read(table)
+        .previous_write(&contract.as_str().to_owned())?
+    {
+        Some(seqno) => Ok(Some(json!(version(ctx, seqno)?))),
+        None => Ok(None),
+    }
+}
+
+fn accepted<'a, C: Context>(ctx: &mut C, contract: &'a ContractId) -> Result<Option<Shown<'a>>> {
+    let Some(row) = ctx.read(&ACCEPTED).get(&contract.as_str().to_owned())? else {
+        return Ok(None);
+    };
+    let votes = row
+        .final_votes
+        .iter()
+        .map(|(member, vote)| json!({ "memberId": member, "vote": vote }))
+        .collect();
+    Ok(Some(Shown {
+        id: contract,
+        state: "Accepted",
+        version: version_in(ctx, &ACCEPTED, contract)?,
+        data: row.data,
+        proposal_id: row.proposal_id.unwrap_or_default(),
+        final_votes: Some(votes),
+        draft_matches: None,
+    }))
+}
+
+fn proposed<'a, C: Context>(
+    ctx: &mut C,
+    contract: &'a ContractId,
+    draft: Option<&Draft>,
+) -> Result<Option<Shown<'a>>> {
+    #[derive(Deserialize)]
+    struct SetContract {
+        contract: Option<Proposed>,
+    }
+    for proposal in proposals::open(ctx)? {
+        let action = proposal.actions.iter().find(|action| {
+            action.name == SET_CONTRACT && action.contract().as_deref() == Some(contract.as_str())
+        });
+        let Some(action) = action else { continue };
+        let copy = action
+            .args::<SetContract>()
+            .and_then(|args| args.contract)
+            .unwrap_or(Proposed {
+                data: None,
+                version: None,
+            });
+        let matches = same(copy.data.as_deref(), draft.map(|draft| &*draft.data));
+        return Ok(Some(Shown {
+            id: contract,
+            state: "Proposed",
+            version: copy.version,
+            data: copy.data,
+            proposal_id: proposal.id,
+            final_votes: None,
+            draft_matches: Some(matches),
+        }));
+    }
+    Ok(None)
+}
+
+/// Whether two JSON texts say the same.
+fn same(a: Option<&RawValue>, b: Option<&RawValue>) -> bool {
+    let read = |raw: &RawValue| serde_json::from_str::<Value>(raw.get()).ok();
+    match (a.and_then(read), b.and_then(read)) {
+        (Some(a), Some(b)) => a == b,
+        _ => false,
+    }
+}

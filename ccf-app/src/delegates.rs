@@ -1,0 +1,179 @@
+//! Delegate policies: code that meets the contract's policy admits other code for one purpose (endpoints E13 to E15).
+//!
+//! A delegate policy is an alternative to the contract's for one operation only, and needs no vote; so who installed it, with which
+//! evidence and under which contract policy, is stored with it. One without claims left is removed.
+
+use std::collections::BTreeMap;
+
+use attestation::{AppraisedClaims, ClaimPolicy, POLICY_CLAIMS, Sha256Digest};
+use ccf_rs::{Context, Endpoints, Error, ReadContext, Reply, Result, Table, WriteContext};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::App;
+use crate::callers::{PEOPLE, registered};
+use crate::envelope::Envelope;
+use crate::ids::{ContractId, DelegateId, DelegateType, behind, composite};
+use crate::policies::{self, Change, Source};
+use crate::replays::{self, Seen};
+
+pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
+    endpoints
+        .get("/contracts/{contractId}/cleanroompolicy/delegates", list)
+        .auth(PEOPLE)
+        .summary("List the delegate policies of a contract")
+        .post(
+            "/contracts/{contractId}/cleanroompolicy/delegates/{delegateType}/{delegateId}",
+            show,
+        )
+        .auth(PEOPLE)
+        .summary("Read a delegate policy")
+        .put(
+            "/contracts/{contractId}/cleanroompolicy/delegates/{delegateType}/{delegateId}",
+            put,
+        )
+        .summary("Change a delegate policy, as an attested clean room")
+}
+
+/// The delegate policy for one purpose, if there is one.
+pub(crate) fn policy<C: Context>(
+    ctx: &mut C,
+    contract: &ContractId,
+    kind: &str,
+    id: &str,
+) -> Result<Option<ClaimPolicy>> {
+    let key = composite(&[contract.as_str(), kind, id]);
+    let stored = ctx.read(&DELEGATES).get(&key)?;
+    Ok(stored.map(|delegate| ClaimPolicy(delegate.claims)))
+}
+
+static DELEGATES: Table<String, Delegate> = Table::json("public:cleanroom.delegates");
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Delegate {
+    contract_id: String,
+    delegate_type: String,
+    delegate_id: String,
+    claims: BTreeMap<String, Vec<Value>>,
+    /// Who changed it last.
+    installed_by: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PutDelegate {
+    #[serde(rename = "type")]
+    change: Change,
+    #[serde(default)]
+    policy_type: Option<Family>,
+    claims: BTreeMap<String, Value>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+enum Family {
+    #[serde(rename = "snp-caci")]
+    Caci,
+    #[serde(rename = "snp-cvm")]
+    Cvm,
+}
+
+/// All values of one delegate policy, in JSON.
+const LONGEST: usize = 64 * 1024;
+
+fn list(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
+    registered(ctx)?;
+    let contract: ContractId = ctx.path("contractId")?;
+    let prefix = composite(&[contract.as_str()]);
+    let value: Vec<_> = ctx
+        .read(&DELEGATES)
+        .range(Some(prefix.as_bytes()), Some(&behind(&prefix)), usize::MAX)?
+        .into_iter()
+        .map(|(_, d)| json!({ "delegateType": d.delegate_type, "delegateId": d.delegate_id }))
+        .collect();
+    Reply::json(&json!({ "value": value }))
+}
+
+fn show(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
+    registered(ctx)?;
+    let (contract, kind, id) = target(ctx)?;
+    let policy = policy(ctx, &contract, kind.as_str(), id.as_str())?.unwrap_or_default();
+    Reply::json(&json!({ "claims": policy }))
+}
+
+fn put(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
+    let (contract, kind, id) = target(ctx)?;
+    let envelope = Envelope::from_body(ctx)?;
+    envelope.require_attestation()?;
+    let verified = envelope.verify(app, ctx)?;
+    let policy = policies::of_contract(ctx, &contract)?;
+    let claims = envelope.appraise(&verified, &policy)?;
+    let payload = envelope.signed_payload(&claims)?;
+    let change: PutDelegate = payload.json("InvalidPolicy")?;
+    check_names(&change)?;
+
+    let key = composite(&[contract.as_str(), kind.as_str(), id.as_str()]);
+    let target = format!("delegate {key}");
+    if replays::check(ctx, &contract, &target, &payload.signature)? == Seen::Again {
+        return Ok(Reply::ok());
+    }
+    let mut stored = ctx
+        .read(&DELEGATES)
+        .get(&key)?
+        .map(|delegate| delegate.claims)
+        .unwrap_or_default();
+    policies::edit(&mut stored, change.change, change.claims)?;
+    if stored.is_empty() {
+        ctx.table(&DELEGATES).remove(&key)?;
+        return Ok(Reply::ok());
+    }
+    let delegate = Delegate {
+        contract_id: contract.to_string(),
+        delegate_type: kind.to_string(),
+        delegate_id: id.to_string(),
+        claims: stored,
+        installed_by: provenance(&claims, &policy.source),
+    };
+    let text = serde_json::to_vec(&delegate).map_err(|e| Error::Internal(e.to_string()))?;
+    if text.len() > LONGEST {
+        return Err(invalid("The delegate policy is too long."));
+    }
+    ctx.table(&DELEGATES).put(&key, &delegate)?;
+    ctx.set_claims_digest(*Sha256Digest::of(&text).as_bytes())?;
+    Ok(Reply::ok())
+}
+
+fn target<C: Context>(ctx: &C) -> Result<(ContractId, DelegateType, DelegateId)> {
+    Ok((
+        ctx.path("contractId")?,
+        ctx.path("delegateType")?,
+        ctx.path("delegateId")?,
+    ))
+}
+
+fn check_names(change: &PutDelegate) -> Result<()> {
+    let known = |name: &str| match change.policy_type.unwrap_or(Family::Caci) {
+        Family::Caci => POLICY_CLAIMS.contains(&name),
+        Family::Cvm => (0..24).any(|register| name == format!("pcr{register}")),
+    };
+    match change.claims.keys().find(|name| !known(name)) {
+        None => Ok(()),
+        Some(name) => Err(
+            invalid("The policy names a claim that its family does not have.")
+                .with_detail(json!({ "claim": name })),
+        ),
+    }
+}
+
+fn invalid(message: &str) -> Error {
+    Error::bad_request("InvalidPolicy", message)
+}
+
+fn provenance(claims: &AppraisedClaims, source: &Source) -> Value {
+    json!({
+        "hostData": claims.host_data(),
+        "measurement": claims.measurement(),
+        "evidence": claims.evidence_digest(),
+        "policy": source,
+    })
+}

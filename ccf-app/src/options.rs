@@ -1,0 +1,220 @@
+//! Runtime options: consent to execution, logging, telemetry (endpoints E4 to E6), and options of the service (E59).
+//!
+//! *Execution* belongs to the members: each has a flag, and one member who disables it stops the contract. Only the flags of
+//! those who are members now count, so nobody who left can block a contract for good. *Logging* and *telemetry* are governed.
+//!
+//! Asked without a credential, the status is a consent check by a clean room: it presents evidence that must match the
+//! contract's policy. No key is bound there, because nothing is released.
+
+use attestation::Policies;
+use ccf_rs::{
+    Auth, Caller, Context, Endpoints, Error, ReadContext, Reply, Result, Table, WriteContext,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::App;
+use crate::callers::{PEOPLE, PEOPLE_OR_ANYONE, active_member, is_member, registered};
+use crate::contracts;
+use crate::envelope::{self, Envelope};
+use crate::ids::ContractId;
+use crate::policies;
+use crate::proposals;
+
+pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
+    endpoints
+        .post(
+            "/contracts/{contractId}/runtimeoptions/{option}/status",
+            status,
+        )
+        .auth(PEOPLE_OR_ANYONE)
+        .summary("Status of a contract's runtime option; with evidence: consent check")
+        .post(
+            "/contracts/{contractId}/runtimeoptions/{option}/enable",
+            enable,
+        )
+        .auth([Auth::MemberCert])
+        .summary("Enable execution, as far as the calling member is concerned")
+        .post(
+            "/contracts/{contractId}/runtimeoptions/{option}/disable",
+            disable,
+        )
+        .auth([Auth::MemberCert])
+        .summary("Disable execution of a contract")
+        .post("/runtimeoptions/{option}/status", service_status)
+        .auth(PEOPLE)
+        .summary("Status of an option of the service")
+}
+
+/// Members who disabled the execution of a contract and still are members.
+pub(crate) fn disabled_by<C: Context>(ctx: &mut C, contract: &ContractId) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for (member, status) in flags(ctx, contract)? {
+        if status == DISABLED && is_member(ctx, &member)? {
+            found.push(member);
+        }
+    }
+    Ok(found)
+}
+
+const ENABLED: &str = "enabled";
+const DISABLED: &str = "disabled";
+
+/// Flags of one contract: a JSON text that holds an array of pairs, as existing readers of the ledger expect.
+#[derive(Serialize, Deserialize)]
+struct Flags {
+    #[serde(rename = "serializedMemberToStatusMap")]
+    pairs: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Governed {
+    status: Option<String>,
+}
+
+static FLAGS: Table<String, Flags> = Table::json("public:contracts_execution_status");
+static LOGGING: Table<String, Governed> = Table::json("public:ccf.gov.contracts_logging_status");
+static TELEMETRY: Table<String, Governed> =
+    Table::json("public:ccf.gov.contracts_telemetry_status");
+static SERVICE: Table<String, Governed> = Table::json("public:ccf.gov.cgs_runtime_options");
+
+const SERVICE_OPTIONS: [&str; 5] = [
+    "autoapprove-constitution-proposal",
+    "autoapprove-jsapp-proposal",
+    "autoapprove-deploymentspec-proposal",
+    "autoapprove-deploymentinfo-proposal",
+    "autoapprove-cleanroompolicy-proposal",
+];
+
+fn status(app: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
+    let contract: ContractId = ctx.path("contractId")?;
+    let option: String = ctx.path("option")?;
+    if matches!(ctx.caller(), Caller::Anonymous | Caller::Unasked) {
+        check_evidence(app, ctx, &contract)?;
+    } else {
+        registered(ctx)?;
+    }
+    let governed = match option.as_str() {
+        "execution" => None,
+        "logging" => Some((&LOGGING, LOGGING_ACTIONS)),
+        "telemetry" => Some((&TELEMETRY, TELEMETRY_ACTIONS)),
+        _ => return Err(invalid_option()),
+    };
+    if !contracts::is_accepted(ctx, &contract)? {
+        return Reply::json(&json!({
+            "status": DISABLED,
+            "reason": {
+                "code": "ContractNotAccepted",
+                "message": "The contract has not been accepted.",
+            },
+        }));
+    }
+    let Some((table, actions)) = governed else {
+        return execution_status(ctx, &contract);
+    };
+    let enabled = is_enabled(ctx, table, contract.as_str())?;
+    let proposals = proposals::concerning(ctx, &actions, contract.as_str())?;
+    Reply::json(&json!({ "status": word(enabled), "proposalIds": proposals }))
+}
+
+const LOGGING_ACTIONS: [&str; 2] = [
+    "set_contract_runtime_options_enable_logging",
+    "set_contract_runtime_options_disable_logging",
+];
+const TELEMETRY_ACTIONS: [&str; 2] = [
+    "set_contract_runtime_options_enable_telemetry",
+    "set_contract_runtime_options_disable_telemetry",
+];
+
+fn execution_status<C: Context>(ctx: &mut C, contract: &ContractId) -> Result<Reply> {
+    let members = disabled_by(ctx, contract)?;
+    if members.is_empty() {
+        return Reply::json(&json!({ "status": ENABLED }));
+    }
+    Reply::json(&json!({
+        "status": DISABLED,
+        "reason": {
+            "code": "ContractDisabled",
+            "message": format!("Execution was disabled by: {}.", members.join(", ")),
+        },
+    }))
+}
+
+fn check_evidence<C: Context>(app: &App, ctx: &mut C, contract: &ContractId) -> Result<()> {
+    let envelope = Envelope::from_body(ctx)?;
+    envelope.require_attestation()?;
+    let verified = envelope.verify(app, ctx)?;
+    let policy = policies::of_contract(ctx, contract)?;
+    verified
+        .appraise_without_key(&Policies {
+            contract: &policy.claims,
+            delegate: None,
+        })
+        .map_err(|error| envelope::refusal(&error, &policy))?;
+    Ok(())
+}
+
+fn enable(_: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
+    set_execution(ctx, ENABLED)
+}
+
+fn disable(_: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
+    set_execution(ctx, DISABLED)
+}
+
+fn set_execution(ctx: &mut WriteContext<'_>, status: &str) -> Result<Reply> {
+    let contract: ContractId = ctx.path("contractId")?;
+    let option: String = ctx.path("option")?;
+    let member = active_member(ctx)?;
+    if option != "execution" {
+        return Err(invalid_option());
+    }
+    if !contracts::is_accepted(ctx, &contract)? {
+        return Err(Error::bad_request(
+            "ContractNotAccepted",
+            "The contract has not been accepted.",
+        ));
+    }
+    let mut flags = flags(ctx, &contract)?;
+    match flags.iter_mut().find(|(id, _)| *id == member.0) {
+        Some((_, flag)) => *flag = status.to_owned(),
+        None => flags.push((member.0, status.to_owned())),
+    }
+    let pairs = serde_json::to_string(&flags).map_err(|e| Error::Internal(e.to_string()))?;
+    ctx.table(&FLAGS)
+        .put(&contract.as_str().to_owned(), &Flags { pairs })?;
+    Ok(Reply::ok())
+}
+
+fn service_status(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
+    registered(ctx)?;
+    let option: String = ctx.path("option")?;
+    if !SERVICE_OPTIONS.contains(&option.as_str()) {
+        return Err(invalid_option());
+    }
+    let enabled = is_enabled(ctx, &SERVICE, &option)?;
+    Reply::json(&json!({ "status": word(enabled) }))
+}
+
+fn is_enabled<C: Context>(ctx: &mut C, table: &Table<String, Governed>, key: &str) -> Result<bool> {
+    let stored = ctx.read(table).get(&key.to_owned())?;
+    Ok(stored.is_some_and(|governed| governed.status.as_deref() == Some(ENABLED)))
+}
+
+fn word(enabled: bool) -> &'static str {
+    if enabled { ENABLED } else { DISABLED }
+}
+
+fn flags<C: Context>(ctx: &mut C, contract: &ContractId) -> Result<Vec<(String, String)>> {
+    let Some(stored) = ctx.read(&FLAGS).get(&contract.as_str().to_owned())? else {
+        return Ok(Vec::new());
+    };
+    serde_json::from_str(&stored.pairs).map_err(|e| Error::Stored {
+        table: FLAGS.name().to_owned(),
+        reason: format!("{:?} error at column {}", e.classify(), e.column()),
+    })
+}
+
+fn invalid_option() -> Error {
+    Error::bad_request("InvalidOption", "There is no such option.")
+}

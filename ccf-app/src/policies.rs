@@ -1,0 +1,180 @@
+//! Clean room policies: which code may act under a contract (endpoint E12). Only governance writes them.
+
+use std::collections::BTreeMap;
+
+use attestation::{ClaimPolicy, HostData};
+use ccf_rs::{Context, Endpoints, Error, ReadContext, Reply, Result, Seqno, Table, TxId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::App;
+use crate::callers::{PEOPLE, registered};
+use crate::ids::ContractId;
+use crate::platform;
+use crate::proposals;
+
+pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
+    endpoints
+        .post("/contracts/{contractId}/cleanroompolicy", show)
+        .auth(PEOPLE)
+        .summary("Read the clean room policy of a contract and what is proposed for it")
+}
+
+/// The policy of a contract and where it comes from.
+pub(crate) struct ContractPolicy {
+    pub(crate) claims: ClaimPolicy,
+    pub(crate) source: Source,
+}
+
+/// Which decision a policy is the result of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Source {
+    /// The newest transaction that wrote what the policy now says; absent while there is no policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<TxId>,
+    /// The proposal that made the last change, if governance noted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) proposal_id: Option<String>,
+}
+
+/// The policy of a contract; empty when governance has set none.
+pub(crate) fn of_contract<C: Context>(
+    ctx: &mut C,
+    contract: &ContractId,
+) -> Result<ContractPolicy> {
+    let table: Table<String, Vec<Value>> =
+        Table::named(format!("public:ccf.gov.policies.cleanroom-{contract}"));
+    let claims: BTreeMap<_, _> = ctx.read(&table).entries()?.into_iter().collect();
+    let mut newest: Option<Seqno> = None;
+    for claim in claims.keys() {
+        newest = newest.max(ctx.read(&table).previous_write(claim)?);
+    }
+    let key = contract.as_str().to_owned();
+    let proposal_id = match ctx.read(&ORIGINS).get(&key)? {
+        Some(origin) => {
+            // Taking a claim away leaves no trace but here.
+            newest = newest.max(ctx.read(&ORIGINS).previous_write(&key)?);
+            origin.proposal_id
+        }
+        None => None,
+    };
+    let version = match newest {
+        Some(seqno) => ctx.view_of(seqno)?.map(|view| TxId { view, seqno }),
+        None => None,
+    };
+    Ok(ContractPolicy {
+        claims: ClaimPolicy(claims),
+        source: Source {
+            version,
+            proposal_id,
+        },
+    })
+}
+
+static ORIGINS: Table<String, Origin> = Table::json("public:ccf.gov.policy_origins");
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Origin {
+    proposal_id: Option<String>,
+}
+
+fn show(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
+    registered(ctx)?;
+    let contract: ContractId = ctx.path("contractId")?;
+    let policy = of_contract(ctx, &contract)?;
+    let proposals = proposals::concerning(ctx, &["set_clean_room_policy"], contract.as_str())?;
+    let mut body = json!({ "proposalIds": proposals, "policy": policy.claims });
+    let warnings = warnings(&policy.claims);
+    if !warnings.is_empty() {
+        body["warnings"] = Value::Array(warnings);
+    }
+    Reply::json(&body)
+}
+
+/// Values that members should not have agreed to.
+fn warnings(policy: &ClaimPolicy) -> Vec<Value> {
+    policy
+        .0
+        .get(HOST_DATA)
+        .into_iter()
+        .flatten()
+        .filter(|value| {
+            value
+                .as_str()
+                .and_then(|text| text.parse::<HostData>().ok())
+                .is_some_and(platform::is_well_known)
+        })
+        .map(|value| {
+            json!({
+                "code": "WellKnownHostData",
+                "message": "This host data lets a host run any code.",
+                "claim": HOST_DATA,
+                "value": value,
+            })
+        })
+        .collect()
+}
+
+const HOST_DATA: &str = "x-ms-sevsnpvm-hostdata";
+
+/// Changes a set of claims as proposals and clean rooms ask for it (application specification, section 3.3).
+///
+/// Adding to a claim whose first new value is a boolean replaces its values; otherwise new values are appended. Removing a
+/// boolean removes the claim; other values must be there, and a claim without values left is gone.
+///
+/// # Errors
+/// 400 `InvalidPolicy` when something is to be removed that is not there.
+pub(crate) fn edit(
+    claims: &mut BTreeMap<String, Vec<Value>>,
+    change: Change,
+    values: BTreeMap<String, Value>,
+) -> Result<()> {
+    for (name, value) in values {
+        let new = match value {
+            Value::Array(values) => values,
+            one => vec![one],
+        };
+        let replaces = matches!(new.first(), Some(Value::Bool(_)));
+        match change {
+            Change::Add => {
+                let stored = claims.entry(name).or_default();
+                if replaces {
+                    stored.clear();
+                }
+                for value in new {
+                    if !stored.contains(&value) {
+                        stored.push(value);
+                    }
+                }
+            }
+            Change::Remove => {
+                let missing = || {
+                    Error::bad_request("InvalidPolicy", "What is to be removed is not there.")
+                        .with_detail(json!({ "claim": name }))
+                };
+                let stored = claims.get_mut(&name).ok_or_else(missing)?;
+                if replaces {
+                    stored.clear();
+                }
+                for value in new.iter().filter(|_| !replaces) {
+                    let at = stored.iter().position(|v| v == value).ok_or_else(missing)?;
+                    stored.remove(at);
+                }
+                if stored.is_empty() {
+                    claims.remove(&name);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Direction of an edit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Change {
+    Add,
+    Remove,
+}

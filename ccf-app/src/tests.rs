@@ -1,0 +1,1 @@
+//! Scenarios on a host in memory.

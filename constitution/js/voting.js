@@ -1,0 +1,179 @@
+// Who decides. `decide` is a function of the proposal, the votes and the tables it reads; it writes nothing.
+//
+// The rules are tried in the order of `RULES`; the first that has an answer gives it. A rule answers with
+// {state, reason} or with undefined.
+
+// Any no of an Active member ends a proposal with one of these.
+const VETOABLE = [
+  "set_contract",
+  "set_clean_room_policy",
+  "set_deployment_spec",
+  "set_deployment_info",
+  "set_contract_runtime_options_enable_logging",
+  "set_contract_runtime_options_enable_telemetry",
+  "set_member_document",
+];
+
+const SWITCHED_OFF_BY_ANYBODY = [
+  "set_contract_runtime_options_disable_telemetry",
+  "set_contract_runtime_options_disable_logging",
+];
+
+// Actions that a role may pass alone while members have switched the option on.
+const DELEGATED_TO_CGS_OPERATOR = { set_constitution: "autoapprove-constitution-proposal" };
+const DELEGATED_TO_CONTRACT_OPERATOR = {
+  set_deployment_spec: "autoapprove-deploymentspec-proposal",
+  set_deployment_info: "autoapprove-deploymentinfo-proposal",
+  set_clean_room_policy: "autoapprove-cleanroompolicy-proposal",
+};
+
+const open = (reason) => ({ state: "Open", reason });
+const accepted = (reason) => ({ state: "Accepted", reason });
+const rejected = (reason) => ({ state: "Rejected", reason });
+
+// CON-10: the actions an operator may pass alone.
+function byOperator(p) {
+  if (!isOperator(p.proposer?.data)) return undefined;
+  if (p.actions.every((a) => actions.get(a.name)?.operator(a.args ?? {}) === true)) {
+    return accepted("every action is one that an operator may pass alone");
+  }
+  return undefined;
+}
+
+// CON-11: veto.
+function byVeto(p) {
+  if (!p.actions.some((a) => VETOABLE.includes(a.name))) return undefined;
+  const against = p.members.find((m) => m.active && p.votes.get(m.id) === false);
+  return against && rejected(`member ${against.id} voted against`);
+}
+
+// CON-12: contracts come alone, each once, never a second time, and never in two open proposals.
+function byContracts(p) {
+  if (!p.has("set_contract")) return undefined;
+  if (!p.actions.every((a) => a.name === "set_contract")) {
+    return rejected("set_contract cannot be combined with other actions");
+  }
+  return onlyOnce(p, "set_contract", "contractId", "accepted_contracts");
+}
+
+// CON-13: documents, the same, but in any company.
+function byDocuments(p) {
+  if (!p.has("set_member_document")) return undefined;
+  return onlyOnce(p, "set_member_document", "documentId", "accepted_member_documents");
+}
+
+function onlyOnce(p, name, field, table) {
+  const ids = namesIn(p.actions, name, field);
+  if (new Set(ids).size !== ids.length) return rejected(`${field} occurs twice`);
+  const taken = ids.find((id) => typeof id !== "string" || gov(table).has(id));
+  if (taken !== undefined) return rejected(`${field} ${taken} is already accepted`);
+  const elsewhere = new Set(otherOpenActions(p.id).flatMap((list) => namesIn(list, name, field)));
+  const contested = ids.find((id) => elsewhere.has(id));
+  if (contested !== undefined) return rejected(`${field} ${contested} is in another open proposal`);
+  return undefined;
+}
+
+function namesIn(list, name, field) {
+  return list.filter((a) => a.name === name).map((a) => a.args?.[field]);
+}
+
+// The actions of every other proposal that is open. Proposals that cannot be read have none.
+function otherOpenActions(proposalId) {
+  const proposals = gov("proposals");
+  return gov("proposals_info")
+    .entries()
+    .filter(([id, info]) => id !== proposalId && isObject(info) && info.state === "Open")
+    .map(([id]) => {
+      try {
+        return readActions(proposals.get(id)) ?? [];
+      } catch (e) {
+        return [];
+      }
+    });
+}
+
+// CON-14: who only switches telemetry or logging off needs no vote. An operator does: it is not theirs to decide.
+function bySwitchingOff(p) {
+  const voter = p.proposer?.active && isCounted(p.proposer.data);
+  if (voter && p.actions.every((a) => SWITCHED_OFF_BY_ANYBODY.includes(a.name))) {
+    return accepted("switching telemetry or logging off needs no vote");
+  }
+  return undefined;
+}
+
+// CON-15: every Active member who counts has voted yes. Votes of others, and of those who have gone, mean nothing (W28).
+// CON-16: for a contract, nobody who would count is still joining.
+// CON-19: without anybody to count, nothing is accepted by count (W6c).
+function byCount(p) {
+  const electorate = p.members.filter((m) => m.active && isCounted(m.data));
+  if (electorate.length === 0) return undefined;
+  if (electorate.some((m) => p.votes.get(m.id) !== true)) return undefined;
+  const joining = p.members.filter((m) => !m.active && isCounted(m.data));
+  if (p.has("set_contract") && joining.length > 0) return undefined;
+  return accepted(`all ${electorate.length} Active members voted for it`);
+}
+
+// CON-17, CON-18: what members have delegated, by switching an option on.
+function byDelegate(p, role, delegated) {
+  const roles = p.proposer?.data?.cgsRoles;
+  if (!isObject(roles) || !flag(roles[role])) return undefined;
+  const isDelegated = (a) =>
+    Object.hasOwn(delegated, a.name) &&
+    gov("cgs_runtime_options").get(delegated[a.name])?.status === "enabled";
+  if (!p.actions.every(isDelegated)) return undefined;
+  return accepted(`members have delegated this to the ${role}`);
+}
+
+const RULES = [
+  ["CON-10", byOperator],
+  ["CON-11", byVeto],
+  ["CON-12", byContracts],
+  ["CON-13", byDocuments],
+  ["CON-14", bySwitchingOff],
+  ["CON-15", byCount],
+  ["CON-17", (p) => byDelegate(p, "cgsOperator", DELEGATED_TO_CGS_OPERATOR)],
+  ["CON-18", (p) => byDelegate(p, "contractOperator", DELEGATED_TO_CONTRACT_OPERATOR)],
+];
+
+// Why a proposal stays open.
+function whyOpen(p, missing) {
+  const counted = p.members.filter((m) => isCounted(m.data));
+  if (!counted.some((m) => m.active)) {
+    return { rule: "CON-19", ...open("there is no Active member whose vote counts") };
+  }
+  if (missing.length === 0) {
+    return { rule: "CON-16", ...open("members are joining; they must become Active and vote") };
+  }
+  return { rule: "CON-15", ...open(`${missing.length} Active members have not voted for it`) };
+}
+
+// The actions of a proposal, or undefined if it is none (CON-01).
+function readActions(proposal) {
+  const list = isObject(proposal) ? proposal.actions : undefined;
+  const wellFormed = (a) => isObject(a) && typeof a.name === "string";
+  return Array.isArray(list) && list.length > 0 && list.every(wellFormed) ? list : undefined;
+}
+
+function decide(proposal, proposerId, votes, proposalId) {
+  const list = readActions(JSON.parse(proposal));
+  if (list === undefined) {
+    return { rule: "CON-01", ...rejected("this is no proposal: a list of actions is needed"), missing: [] };
+  }
+  const members = allMembers();
+  const p = {
+    id: proposalId,
+    actions: list,
+    members,
+    proposer: members.find((m) => m.id === proposerId),
+    votes: new Map(votes.map((v) => [v.member_id, v.vote])),
+    has: (name) => list.some((a) => a.name === name),
+  };
+  const missing = members
+    .filter((m) => m.active && isCounted(m.data) && p.votes.get(m.id) !== true)
+    .map((m) => m.id);
+  for (const [rule, answer] of RULES) {
+    const outcome = answer(p);
+    if (outcome !== undefined) return { rule, ...outcome, missing };
+  }
+  return { ...whyOpen(p, missing), missing };
+}
