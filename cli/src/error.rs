@@ -18,6 +18,9 @@ pub enum CliError {
     /// Talking to the service failed, or it refused.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The node's configuration.
+    #[error("configuration: {0}")]
+    Config(#[from] ::node::config::ConfigError),
     /// Evidence does not verify.
     #[error(transparent)]
     Evidence(#[from] EvidenceError),
@@ -52,7 +55,7 @@ pub enum CliError {
     },
     /// The node cannot be started.
     #[error(transparent)]
-    Node(#[from] node::service::StartError),
+    Node(#[from] ::node::service::StartError),
     /// A receipt proves nothing.
     #[error(transparent)]
     Receipt(#[from] governance::receipt::ReceiptError),

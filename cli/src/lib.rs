@@ -21,6 +21,7 @@ mod error;
 mod evidence;
 mod ledger;
 mod member;
+mod node;
 mod output;
 mod policy;
 mod proposal;
@@ -65,6 +66,9 @@ enum Command {
     /// Member identities: make one, become active, list.
     #[command(subcommand)]
     Member(member::Command),
+    /// The embedded node: start a service.
+    #[command(subcommand)]
+    Node(node::Command),
     /// Clean room policies: read, propose.
     #[command(subcommand)]
     Policy(policy::Command),
@@ -103,6 +107,7 @@ where
         Command::Demo(arguments) => demo::run(&arguments, &mut output),
         Command::Ledger(command) => ledger::run(command, &mut output),
         Command::Member(command) => member::run(command, &mut output),
+        Command::Node(command) => node::run(command, &mut output),
         Command::Policy(command) => policy::run(command, &mut output),
         Command::Proposal(command) => proposal::run(command, &mut output),
         Command::Secret(command) => secret::run(command, &mut output),

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod auth;
+pub mod config;
 pub mod endpoints;
 pub mod frontend;
 pub mod gov;

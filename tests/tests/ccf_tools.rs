@@ -46,6 +46,7 @@ fn settings(directory: &Path, member: &str) -> Settings {
             name: "primary_rpc_interface".into(),
             bind_address: "127.0.0.1:0".into(),
             published_address: None,
+            accepted_endpoints: None,
             limits: Limits::default(),
         }],
     }

@@ -4,13 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use ::node::service::{GenesisMember, Node};
 use attestation::{ClientKey, HostData, PlatformPolicy, TrustAnchors, Verifier, simulated};
 use governance::clean_room::CleanRoom;
 use governance::encryption::EncryptionKey;
 use governance::{Client, Identity, Member};
-use node::identity::Subject;
-use node::server::Limits;
-use node::service::{GenesisMember, Interface, Node, ServiceConfiguration, Settings};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -18,6 +16,7 @@ use super::steps::Steps;
 use super::story::Cast;
 use crate::error::CliError;
 use crate::evidence;
+use crate::node::{first_address, new_service, start_node};
 
 /// A running service and everybody who uses it.
 pub(crate) struct Setting {
@@ -52,25 +51,10 @@ impl Setting {
                 json!({ "identifier": "operator", "isOperator": true }),
             )?,
         ];
-        let anchors = if evidence.is_some() {
-            TrustAnchors::production()
-        } else {
-            TrustAnchors::simulated()
-        };
-        let settings = settings(&folder.join("ledger"), members, anchors.is_simulated());
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| CliError::input("runtime", &error))?;
-        let application = ccf_app::application(ccf_app::Settings {
-            anchors: anchors.clone(),
-        });
-        let node = runtime.block_on(Node::start(settings, application))?;
-        let (_, address) = node
-            .addresses()
-            .first()
-            .ok_or_else(|| CliError::input("node", "it listens nowhere"))?;
-        let url = format!("https://{address}");
+        let settings = new_service(folder.join("ledger"), members);
+        let runtime = crate::node::runtime(None)?;
+        let node = start_node(&runtime, settings, evidence.is_none())?;
+        let url = format!("https://{}", first_address(&node)?);
         let service_certificate = node.service_certificate().to_owned();
         let file = folder.join("service_cert.pem");
         fs::write(&file, &service_certificate).map_err(CliError::file(&file))?;
@@ -138,32 +122,6 @@ fn genesis(identity: &Identity, data: Value) -> Result<GenesisMember, CliError> 
         data: Some(data),
         recovery_role: None,
     })
-}
-
-fn settings(ledger: &Path, members: Vec<GenesisMember>, simulated: bool) -> Settings {
-    Settings {
-        constitution: ::constitution::default_module(),
-        members,
-        configuration: ServiceConfiguration::default(),
-        service_subject: "CN=CCF Service".into(),
-        service_validity_days: 365,
-        service_data: simulated.then(|| json!({ "simulatedPlatform": true })),
-        node_subject: Subject {
-            name: "CN=CCF Node".into(),
-            alternative_names: vec![],
-        },
-        node_validity_days: 365,
-        node_data: None,
-        ledger_directory: ledger.to_owned(),
-        ledger_chunk_size: 5 << 20,
-        cose_claims: ("cleanroom.demo".into(), "ledger.signature".into()),
-        interfaces: vec![Interface {
-            name: "primary_rpc_interface".into(),
-            bind_address: "127.0.0.1:0".into(),
-            published_address: None,
-            limits: Limits::default(),
-        }],
-    }
 }
 
 fn simulated_room(client: Client, host_data: [u8; 32]) -> Result<CleanRoom, CliError> {

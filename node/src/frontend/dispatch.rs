@@ -12,6 +12,7 @@ use ccf_rs::{
 };
 use tokio::time::timeout;
 
+use super::accepted::AcceptedEndpoints;
 use crate::store::{Access, Appended, Chain, CommitError, State, Store, Transaction};
 
 /// How often a request is run before it is given up for conflicts.
@@ -47,6 +48,8 @@ pub struct Incoming {
     pub body: Bytes,
     /// DER of the client certificate that the connection proved, if any.
     pub certificate: Option<Bytes>,
+    /// What the interface it came by serves.
+    pub accepted: AcceptedEndpoints,
 }
 
 /// What authentication looks at.
@@ -140,6 +143,9 @@ impl Dispatcher {
             Ok(found) => found,
             Err(reply) => return *reply,
         };
+        if !incoming.accepted.has(frontend.name, endpoint.template) {
+            return Reply::status(503);
+        }
         let request = Request {
             verb,
             path: path.to_owned(),

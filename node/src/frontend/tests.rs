@@ -168,6 +168,7 @@ impl Rig {
         let body = Bytes::copy_from_slice(body.as_bytes());
         self.dispatcher
             .call(Incoming {
+                accepted: AcceptedEndpoints::all(),
                 verb: verb.into(),
                 target: target.into(),
                 headers,

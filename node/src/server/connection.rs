@@ -20,12 +20,13 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::limits::{Handshakes, Limits, Place, Sessions};
-use crate::frontend::{Dispatcher, Incoming};
+use crate::frontend::{AcceptedEndpoints, Dispatcher, Incoming};
 
 /// What all connections of an interface share.
 pub(super) struct Shared {
     pub(super) acceptor: TlsAcceptor,
     pub(super) dispatcher: Arc<Dispatcher>,
+    pub(super) accepted: AcceptedEndpoints,
     pub(super) limits: Limits,
     pub(super) sessions: Arc<Sessions>,
     pub(super) handshakes: Arc<Handshakes>,
@@ -179,6 +180,7 @@ async fn answer(
         headers: Headers::new(headers),
         body,
         certificate,
+        accepted: shared.accepted.clone(),
     };
     response(shared.dispatcher.call(incoming).await, version, false)
 }

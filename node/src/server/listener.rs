@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use super::connection::{Shared, serve};
 use super::limits::{Handshakes, Limits, Sessions};
 use super::tls::{ServerCertificate, TlsError, server_config};
-use crate::frontend::Dispatcher;
+use crate::frontend::{AcceptedEndpoints, Dispatcher};
 
 /// Pause after the system refused to accept, for want of file descriptors for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -22,6 +22,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// A bound interface, not served yet.
 pub struct Server {
     listener: TcpListener,
+    accepted: AcceptedEndpoints,
     limits: Limits,
     sessions: Arc<Sessions>,
 }
@@ -53,9 +54,17 @@ impl Server {
         })?;
         Ok(Self {
             listener,
+            accepted: AcceptedEndpoints::all(),
             limits,
             sessions: Arc::default(),
         })
+    }
+
+    /// The same interface, serving only these endpoints.
+    #[must_use]
+    pub fn accepting(mut self, accepted: AcceptedEndpoints) -> Self {
+        self.accepted = accepted;
+        self
     }
 
     /// The address bound.
@@ -80,6 +89,7 @@ impl Server {
         let shared = Arc::new(Shared {
             acceptor,
             dispatcher,
+            accepted: self.accepted,
             limits,
             sessions: self.sessions,
             handshakes: Handshakes::new(limits.handshakes),

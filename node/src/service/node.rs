@@ -363,7 +363,9 @@ fn tls_follows_tables(
 async fn bind(settings: &Settings) -> Result<(Vec<Server>, Vec<(String, SocketAddr)>), StartError> {
     let (mut servers, mut addresses) = (Vec::new(), Vec::new());
     for interface in &settings.interfaces {
-        let server = Server::bind(&interface.bind_address, interface.limits).await?;
+        let server = Server::bind(&interface.bind_address, interface.limits)
+            .await?
+            .accepting(interface.accepted()?);
         let address = server
             .address()
             .map_err(|e| machine("the bound address", e))?;

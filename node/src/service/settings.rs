@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use ledger::{PublicKey, RsaPublicKey};
 use serde_json::Value as JsonValue;
 
+use crate::frontend::AcceptedEndpoints;
 use crate::identity::Subject;
 use crate::server::Limits;
 
@@ -85,6 +86,8 @@ pub struct Interface {
     pub bind_address: String,
     /// `host:port` that clients use; by default what was bound.
     pub published_address: Option<String>,
+    /// Regular expressions of the templates of endpoints served here; `None`: all.
+    pub accepted_endpoints: Option<Vec<String>>,
     /// Its bounds.
     pub limits: Limits,
 }
@@ -98,6 +101,14 @@ pub enum SettingsError {
     /// Nothing could ever be asked of it.
     #[error("no interfaces: a node needs at least one")]
     NoInterfaces,
+    /// An interface accepts what is no pattern.
+    #[error("accepted_endpoints of interface {interface}: {reason}")]
+    AcceptedEndpoints {
+        /// Its name.
+        interface: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A member's certificate is unusable.
     #[error("certificate of member {index}: {reason}")]
     MemberCertificate {
@@ -143,6 +154,19 @@ impl RecoveryRole {
     }
 }
 
+impl Interface {
+    /// Its patterns, compiled.
+    pub(super) fn accepted(&self) -> Result<AcceptedEndpoints, SettingsError> {
+        let Some(patterns) = &self.accepted_endpoints else {
+            return Ok(AcceptedEndpoints::all());
+        };
+        AcceptedEndpoints::matching(patterns).map_err(|error| SettingsError::AcceptedEndpoints {
+            interface: self.name.clone(),
+            reason: error.reason,
+        })
+    }
+}
+
 impl GenesisMember {
     fn participates(&self) -> bool {
         self.encryption_key.is_some()
@@ -165,6 +189,9 @@ impl Settings {
         }
         if self.interfaces.is_empty() {
             return Err(SettingsError::NoInterfaces);
+        }
+        for interface in &self.interfaces {
+            interface.accepted()?;
         }
         for (index, member) in self.members.iter().enumerate() {
             PublicKey::of_certificate(&member.certificate).map_err(|e| {
