@@ -132,7 +132,10 @@ fn a_configured_node_writes_its_files_serves_and_ends_on_sigterm() {
     assert_eq!(client.network().unwrap().service_status.as_str(), "Opening");
     assert_eq!(client.members().unwrap().len(), 1);
     // Not among the accepted endpoints of this interface.
-    let refused = client.exchange(Request::get("/node/version")).unwrap().status();
+    let refused = client
+        .exchange(Request::get("/node/version"))
+        .unwrap()
+        .status();
     assert_eq!(refused, 503);
     assert_eq!(
         fs::read_to_string(directory.join("0.pid")).unwrap(),
