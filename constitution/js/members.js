@@ -21,12 +21,17 @@ function isCounted(data) {
   );
 }
 
-// [{id, active, data}] of all members.
+// [{id, active, joining, data}] of all members.
 function allMembers() {
   return gov("members.info")
     .entries()
     .filter(([, info]) => isObject(info))
-    .map(([id, info]) => ({ id, active: info.status === "Active", data: info.member_data }));
+    .map(([id, info]) => ({
+      id,
+      active: info.status === "Active",
+      joining: info.status === "Accepted",
+      data: info.member_data,
+    }));
 }
 
 function memberInfo(id) {

@@ -108,7 +108,7 @@ function byCount(p) {
   const electorate = p.members.filter((m) => m.active && isCounted(m.data));
   if (electorate.length === 0) return undefined;
   if (electorate.some((m) => p.votes.get(m.id) !== true)) return undefined;
-  const joining = p.members.filter((m) => !m.active && isCounted(m.data));
+  const joining = p.members.filter((m) => m.joining && isCounted(m.data));
   if (p.has("set_contract") && joining.length > 0) return undefined;
   return accepted(`all ${electorate.length} Active members voted for it`);
 }

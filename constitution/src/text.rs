@@ -31,6 +31,7 @@ pub fn parts() -> &'static [Part] {
         "contracts.js",
         "claims.js",
         "policies.js",
+        "platform.js",
         "keys.js",
         "identities.js",
         "refused.js",

@@ -1,0 +1,155 @@
+//! CON-70 to CON-75: clean room policies.
+
+use serde_json::{Value, json};
+
+use crate::consortium::Consortium;
+
+const TABLE: &str = "policies.cleanroom-k";
+
+fn edit(kind: &str, claims: Value) -> Value {
+    json!({"contractId": "k", "type": kind, "claims": claims})
+}
+
+fn consortium() -> Consortium {
+    let mut c = Consortium::of(&["a"]);
+    c.accept_contract("k");
+    c
+}
+
+fn broken(c: &mut Consortium, args: Value) -> Option<String> {
+    c.broken_rule("set_clean_room_policy", args)
+}
+
+#[test]
+fn values_are_added_and_removed_one_by_one() {
+    let mut c = consortium();
+    let (one, two) = ("11".repeat(32), "22".repeat(32));
+    let host = "x-ms-sevsnpvm-hostdata";
+    c.enact("set_clean_room_policy", edit("add", json!({host: one})));
+    c.enact(
+        "set_clean_room_policy",
+        edit("add", json!({host: [one, two]})),
+    );
+    assert_eq!(c.get(TABLE, host), Some(json!([one, two])));
+    c.enact(
+        "set_clean_room_policy",
+        edit("remove", json!({host: [one]})),
+    );
+    assert_eq!(c.get(TABLE, host), Some(json!([two])));
+    c.enact("set_clean_room_policy", edit("remove", json!({host: two})));
+    assert_eq!(c.get(TABLE, host), None);
+}
+
+#[test]
+fn a_truth_value_replaces_its_opposite() {
+    let mut c = consortium();
+    let smt = "x-ms-sevsnpvm-smt-allowed";
+    c.enact("set_clean_room_policy", edit("add", json!({smt: true})));
+    c.enact("set_clean_room_policy", edit("add", json!({smt: [false]})));
+    assert_eq!(c.get(TABLE, smt), Some(json!([false])));
+    assert_eq!(
+        broken(&mut c, edit("add", json!({smt: [true, false]}))).as_deref(),
+        Some("CON-71")
+    );
+}
+
+#[test]
+fn only_claims_that_attestation_can_prove_come_in() {
+    let mut c = consortium();
+    for (claims, rule) in [
+        (json!({}), "CON-73"),
+        (json!({"x-ms-sevsnpvm-hostdata": []}), "CON-73"),
+        (json!([]), "CON-32"),
+        (json!({"host": "x"}), "CON-70"),
+        (json!({"__proto__x": "x"}), "CON-70"),
+        (json!({"constructor": "x"}), "CON-70"),
+        (json!({"pcr0": "x"}), "CON-70"),
+        (json!({"x-ms-sevsnpvm-tee-svn": 1}), "CON-72"),
+        (json!({"x-ms-sevsnpvm-is-debuggable": true}), "CON-72"),
+        (json!({"x-ms-sevsnpvm-hostdata": "AA".repeat(32)}), "CON-71"),
+        (json!({"x-ms-sevsnpvm-hostdata": "aa"}), "CON-71"),
+        (json!({"x-ms-sevsnpvm-vmpl": 4}), "CON-71"),
+        (json!({"x-ms-sevsnpvm-vmpl": "0"}), "CON-71"),
+        (json!({"x-ms-sevsnpvm-guestsvn": 1.5}), "CON-71"),
+        (json!({"x-ms-ver": 2}), "CON-71"),
+        (json!({"x-ms-ver": "02"}), "CON-71"),
+        (json!({"x-ms-sevsnpvm-smt-allowed": "true"}), "CON-71"),
+        (json!({"x-ms-sevsnpvm-hostdata": {"a": 1}}), "CON-71"),
+        (json!({"x-ms-sevsnpvm-hostdata": null}), "CON-71"),
+    ] {
+        assert_eq!(
+            broken(&mut c, edit("add", claims.clone())).as_deref(),
+            Some(rule),
+            "{claims}"
+        );
+    }
+    assert_eq!(
+        broken(&mut c, edit("change", json!({"x-ms-ver": "2"}))).as_deref(),
+        Some("CON-30")
+    );
+    let other = json!({"contractId": "none", "type": "add", "claims": {"x-ms-ver": "2"}});
+    assert_eq!(broken(&mut c, other).as_deref(), Some("CON-61"));
+}
+
+#[test]
+fn only_what_is_there_is_removed() {
+    let mut c = consortium();
+    assert_eq!(
+        broken(&mut c, edit("remove", json!({"x-ms-ver": "2"}))).as_deref(),
+        Some("CON-74")
+    );
+    c.enact(
+        "set_clean_room_policy",
+        edit("add", json!({"x-ms-ver": ["2", "3"]})),
+    );
+    assert_eq!(
+        broken(&mut c, edit("remove", json!({"x-ms-ver": "5"}))).as_deref(),
+        Some("CON-74")
+    );
+    // What another proposal removed in between stays removed, and nothing fails.
+    let actions = json!([{"name": "set_clean_room_policy", "args": edit("remove", json!({"x-ms-ver": "2"}))}]);
+    c.apply(&actions).unwrap();
+    c.apply(&actions).unwrap();
+    assert_eq!(c.get(TABLE, "x-ms-ver"), Some(json!(["3"])));
+}
+
+#[test]
+fn each_family_has_its_claims() {
+    let mut c = consortium();
+    let with = |family: &str, claims: Value| json!({"contractId": "k", "type": "add", "policyType": family, "claims": claims});
+    let pcr = format!("{}A=", "A".repeat(42));
+    assert_eq!(broken(&mut c, with("snp-cvm", json!({"pcr7": pcr}))), None);
+    assert_eq!(
+        broken(&mut c, with("snp-cvm", json!({"pcr7": "A"}))).as_deref(),
+        Some("CON-71")
+    );
+    assert_eq!(
+        broken(&mut c, with("snp-cvm", json!({"pcr24": pcr}))).as_deref(),
+        Some("CON-70")
+    );
+    assert_eq!(broken(&mut c, with("jwt", json!({"oid": "o"}))), None);
+    assert_eq!(
+        broken(&mut c, with("jwt", json!({"oid": ""}))).as_deref(),
+        Some("CON-71")
+    );
+    assert_eq!(
+        broken(&mut c, with("tdx", json!({"oid": "o"}))).as_deref(),
+        Some("CON-30")
+    );
+    assert_eq!(
+        broken(&mut c, with("__proto__", json!({"oid": "o"}))).as_deref(),
+        Some("CON-30")
+    );
+}
+
+#[test]
+fn a_policy_knows_the_proposals_that_made_it() {
+    let mut c = consortium();
+    let add = |svn: u32| edit("add", json!({"x-ms-sevsnpvm-guestsvn": svn}));
+    let made: Vec<String> = (0..20)
+        .map(|n| c.enact("set_clean_room_policy", add(n)))
+        .collect();
+    let origin = c.get("policy_origins", "k").unwrap();
+    assert_eq!(origin["proposalId"], *made.last().unwrap());
+    assert_eq!(origin["history"], json!(made[4..]));
+}
