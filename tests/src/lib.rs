@@ -3,6 +3,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod service;
+
 use std::path::{Path, PathBuf};
 
 /// One folder of the shared test data, `attestation` or `ledgers`: below the folder that

@@ -96,7 +96,8 @@ impl Request {
         self
     }
 
-    pub(crate) fn path(&self) -> &str {
+    /// The path, with query.
+    pub fn path(&self) -> &str {
         &self.path
     }
 

@@ -1,0 +1,272 @@
+//! A service to test: a node as its operator runs it, a process started from CCF's configuration in a folder of its own.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use governance::member::Actions;
+use governance::service::ProposalState;
+use governance::{Client, Identity, Member};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// What runs the application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// `cleanroom node start`, which trusts the simulated platform too if that is asked for.
+    Embedded {
+        /// Trust the simulated platform in place of AMD and Microsoft.
+        simulated: bool,
+    },
+}
+
+/// A running service, and its files until it is dropped. Nothing survives a test, however it ends.
+pub struct Service {
+    url: String,
+    certificate: String,
+    scratch: TempDir,
+    process: Child,
+}
+
+impl Host {
+    fn command(&self) -> Command {
+        match self {
+            Self::Embedded { simulated } => {
+                let mut command = Command::new(program());
+                command.args(["node", "start", "--config", "node.json"]);
+                if *simulated {
+                    command.arg("--simulated-platform");
+                }
+                command
+            }
+        }
+    }
+}
+
+/// The program under test: what `CLEANROOM_PROGRAM` names, else the one built beside this test.
+///
+/// # Panics
+/// When there is none.
+pub fn program() -> PathBuf {
+    if let Some(program) = std::env::var_os("CLEANROOM_PROGRAM") {
+        return program.into();
+    }
+    let test = std::env::current_exe().unwrap();
+    let built = test.ancestors().nth(2).unwrap().join("cleanroom");
+    assert!(
+        built.is_file(),
+        "{} is missing: cargo test --workspace, or cargo build -p cli, makes it",
+        built.display()
+    );
+    built
+}
+
+impl Service {
+    /// A service with these members, not open yet.
+    ///
+    /// # Panics
+    /// When the node does not start within a minute; its log is printed.
+    pub fn start(host: &Host, founders: &[&Identity]) -> Self {
+        Self::start_with(host, founders, |_| {})
+    }
+
+    /// As [`Service::start`], with the configuration changed.
+    ///
+    /// # Panics
+    /// As [`Service::start`].
+    pub fn start_with(
+        host: &Host,
+        founders: &[&Identity],
+        change: impl FnOnce(&mut Value),
+    ) -> Self {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path();
+        let mut configuration = configure(folder, founders);
+        change(&mut configuration);
+        fs::write(folder.join("node.json"), configuration.to_string()).unwrap();
+        let log = fs::File::create(folder.join("node.log")).unwrap();
+        let process = host
+            .command()
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut service = Self {
+            url: String::new(),
+            certificate: String::new(),
+            scratch,
+            process,
+        };
+        let addresses = service.appears("rpc_addresses");
+        let addresses: Value = serde_json::from_str(&addresses).unwrap();
+        let address = addresses["primary_rpc_interface"].as_str().unwrap();
+        service.url = format!("https://{address}");
+        service.certificate = service.appears("service_cert.pem");
+        service
+    }
+
+    /// The text of a file the node writes when it is ready.
+    fn appears(&mut self, name: &str) -> String {
+        let file = self.folder().join(name);
+        let patience = Instant::now() + Duration::from_secs(60);
+        loop {
+            match fs::read_to_string(&file) {
+                Ok(text) if !text.trim().is_empty() => return text,
+                _ => {
+                    let ended = self.process.try_wait().unwrap();
+                    assert!(
+                        ended.is_none() && Instant::now() < patience,
+                        "no {name}; the node says:\n{}",
+                        self.log()
+                    );
+                    sleep(Duration::from_millis(5));
+                }
+            }
+        }
+    }
+
+    /// `https://host:port`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// PEM of the service certificate.
+    pub fn certificate(&self) -> &str {
+        &self.certificate
+    }
+
+    /// The working directory of the node.
+    pub fn folder(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    /// The directory of the ledger.
+    pub fn ledger(&self) -> PathBuf {
+        self.folder().join("ledger")
+    }
+
+    /// Everything the node has logged.
+    pub fn log(&self) -> String {
+        let bytes = fs::read(self.folder().join("node.log")).unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// The id of the node's process.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// A client without credentials.
+    ///
+    /// # Panics
+    /// When the service certificate is malformed.
+    pub fn client(&self) -> Client {
+        Client::new(&self.url, &self.certificate).unwrap()
+    }
+
+    /// A member of this service.
+    ///
+    /// # Panics
+    /// When the identity is malformed.
+    pub fn member(&self, identity: &Identity) -> Member {
+        let copy = Identity::from_pem(
+            &identity.certificate().to_pem(),
+            &identity.private_key_pem().unwrap(),
+        );
+        Member::new(&self.url, &self.certificate, copy.unwrap()).unwrap()
+    }
+
+    /// The founders become active and vote to open the service.
+    ///
+    /// # Panics
+    /// When they cannot.
+    pub fn open(&self, founders: &[&Identity]) -> Vec<Member> {
+        let members: Vec<Member> = founders.iter().map(|f| self.member(f)).collect();
+        for member in &members {
+            member.activate().unwrap();
+        }
+        self.accept(&members, &Actions::new().open_service(&self.certificate));
+        members
+    }
+
+    /// The first member proposes and all vote until it is decided.
+    ///
+    /// # Panics
+    /// When a call fails or the proposal is not accepted.
+    pub fn accept(&self, members: &[Member], actions: &Actions) {
+        let mut proposal = members[0].propose(actions).unwrap();
+        for member in members {
+            if proposal.proposal_state == ProposalState::Open {
+                proposal = member.accept(&proposal.proposal_id).unwrap();
+            }
+        }
+        assert_eq!(proposal.proposal_state, ProposalState::Accepted);
+    }
+
+    /// Ends the node as an operator does, and waits for it.
+    ///
+    /// # Panics
+    /// When it does not end cleanly.
+    pub fn stop(&mut self) {
+        let id = self.process.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        assert!(sent.success());
+        assert!(self.process.wait().unwrap().success(), "{}", self.log());
+    }
+
+    /// Ends the node as a power cut does.
+    pub fn kill(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Writes the files a configuration names, and gives the configuration.
+fn configure(folder: &Path, founders: &[&Identity]) -> Value {
+    fs::write(folder.join("constitution.js"), constitution::default_module()).unwrap();
+    let members: Vec<Value> = founders
+        .iter()
+        .enumerate()
+        .map(|(n, founder)| {
+            let certificate = format!("founder{n}_cert.pem");
+            fs::write(folder.join(&certificate), founder.certificate().to_pem()).unwrap();
+            let mut member = json!({ "certificate_file": certificate });
+            if let Some(key) = founder.encryption_key() {
+                let file = format!("founder{n}_enc_pubk.pem");
+                fs::write(folder.join(&file), key.public_key_pem().unwrap()).unwrap();
+                member["encryption_public_key_file"] = file.into();
+            }
+            member
+        })
+        .collect();
+    json!({
+        "network": {
+            "node_to_node_interface": { "bind_address": "127.0.0.1:0" },
+            "rpc_interfaces": { "primary_rpc_interface": { "bind_address": "127.0.0.1:0" } },
+        },
+        "node_certificate": { "subject_alt_names": ["iPAddress:127.0.0.1"] },
+        "command": {
+            "type": "Start",
+            "service_certificate_file": "service_cert.pem",
+            "start": {
+                "constitution_files": ["constitution.js"],
+                "members": members,
+                "service_configuration": { "recovery_threshold": 1 },
+            },
+        },
+        "ledger": { "directory": "ledger" },
+        "snapshots": { "directory": "snapshots" },
+        "output_files": { "rpc_addresses_file": "rpc_addresses" },
+    })
+}

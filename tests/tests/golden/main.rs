@@ -1,0 +1,100 @@
+//! Recorded requests of existing clients, replayed: this service answers as the recorded one, except where
+//! `docs/compatibility.md` says otherwise and why.
+//!
+//! The transcripts are read where `CLEANROOM_GOLDEN` says, else in `shared/golden` beside the checkout.
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+mod allowed;
+mod compare;
+mod differences;
+mod evidence;
+mod people;
+mod run;
+mod transcript;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use allowed::Allowed;
+use differences::{Difference, documented};
+use run::Run;
+use transcript::Transcript;
+
+/// Scenarios about parts of the application that are not built yet.
+const NOT_BUILT: &[&str] = &[
+    "ca",
+    "events",
+    "events_history",
+    "every_operation_member",
+    "every_operation_nobody",
+    "invitations",
+    "jwt_users",
+    "member_documents",
+    "member_documents_accepted",
+    "oidc_issuer_url",
+    "oidc_keys",
+    "proposal_history",
+    "signing",
+    "user_documents",
+    "user_documents_accepted",
+    "user_proposals",
+];
+
+fn folder() -> Option<PathBuf> {
+    if let Some(folder) = std::env::var_os("CLEANROOM_GOLDEN") {
+        return Some(PathBuf::from(folder));
+    }
+    let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    workspace
+        .canonicalize()
+        .unwrap()
+        .ancestors()
+        .skip(1)
+        .map(|above| above.join("shared/golden"))
+        .find(|place| place.join("allowed.json").is_file())
+}
+
+#[test]
+fn existing_clients_get_the_answers_they_know() {
+    let Some(folder) = folder() else {
+        println!(
+            "SKIPPED existing_clients_get_the_answers_they_know: golden transcripts not found"
+        );
+        return;
+    };
+    let allowed = Allowed::load(&folder.join("allowed.json"));
+    let documented = documented();
+    let mut found = BTreeSet::new();
+    let mut steps = 0;
+    for transcript in Transcript::all(&folder) {
+        if NOT_BUILT.contains(&transcript.scenario.as_str()) {
+            println!("SKIPPED golden {}: not built yet", transcript.scenario);
+            continue;
+        }
+        let mut run = Run::start(&folder, &transcript);
+        for step in &transcript.steps {
+            steps += 1;
+            if let Some(difference) = run.step(step)
+                && !allowed.permits(&transcript.scenario, step, &difference)
+            {
+                found.insert(Difference::new(&transcript.scenario, step, &difference));
+            }
+        }
+    }
+    println!(
+        "{steps} steps replayed, {} documented differences",
+        found.len()
+    );
+    let fresh: Vec<_> = found.difference(&documented).collect();
+    assert!(
+        fresh.is_empty(),
+        "answers nobody has explained:\n{}",
+        differences::lines(&fresh)
+    );
+    let stale: Vec<_> = documented.difference(&found).collect();
+    assert!(
+        stale.is_empty(),
+        "differences that are none any more:\n{}",
+        differences::lines(&stale)
+    );
+}
