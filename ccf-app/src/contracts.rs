@@ -2,7 +2,8 @@
 //!
 //! A contract's state is derived: *Accepted* once governance accepted it, for good; *Proposed* while an open proposal would; *Draft*
 //! while there only is a draft. What becomes accepted is the copy in the proposal. While a contract is proposed, the answer says
-//! whether that copy is the draft members may have read (`draftMatches`, W10).
+//! so when that copy is not the draft members may have read (`"draftMatches": false`, W10); a client that knows nothing of this
+//! member sees answers as it always did whenever there is nothing to see.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -268,7 +269,7 @@ fn proposed<'a, C: Context>(
                 data: None,
                 version: None,
             });
-        let matches = same(copy.data.as_deref(), draft.map(|draft| &*draft.data));
+        let differs = draft.is_some_and(|draft| !same(copy.data.as_deref(), Some(&draft.data)));
         return Ok(Some(Shown {
             id: contract,
             state: "Proposed",
@@ -276,7 +277,7 @@ fn proposed<'a, C: Context>(
             data: copy.data,
             proposal_id: proposal.id,
             final_votes: None,
-            draft_matches: Some(matches),
+            draft_matches: differs.then_some(false),
         }));
     }
     Ok(None)

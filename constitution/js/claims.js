@@ -7,13 +7,9 @@ function valueList(values) {
   return Array.isArray(values) ? values : [values];
 }
 
-// CON-73: a list names at least one value; an empty one could never match.
-function checkClaimLists(claims, field) {
-  checkObject(claims, field);
-  if (Object.keys(claims).length === 0) refuse("CON-73", `${field} names no claim`);
-  for (const [name, values] of Object.entries(claims)) {
-    if (valueList(values).length === 0) refuse("CON-73", `${field}.${name} is an empty list`);
-  }
+// A truth value stands for its claim: the new one replaces the old, and removing either removes the claim.
+function namesTruth(values) {
+  return typeof valueList(values)[0] === "boolean";
 }
 
 // CON-74: only what is there can be removed.
@@ -21,6 +17,7 @@ function checkRemovable(table, claims) {
   for (const [name, values] of Object.entries(claims)) {
     const stored = table.get(name);
     if (!Array.isArray(stored)) refuse("CON-74", `claim ${name} is not set`);
+    if (namesTruth(values)) continue;
     for (const value of valueList(values)) {
       if (!stored.includes(value)) {
         refuse("CON-74", `claim ${name} does not permit ${JSON.stringify(value)}`);
@@ -33,8 +30,7 @@ function addClaims(table, claims) {
   for (const [name, values] of Object.entries(claims)) {
     const added = valueList(values);
     const stored = table.get(name);
-    // Of a claim that is true or false, the new value replaces the old.
-    const kept = Array.isArray(stored) && typeof added[0] !== "boolean" ? stored : [];
+    const kept = Array.isArray(stored) && !namesTruth(values) ? stored : [];
     table.set(name, [...new Set([...kept, ...added])]);
   }
 }
@@ -44,7 +40,8 @@ function removeClaims(table, claims) {
   for (const [name, values] of Object.entries(claims)) {
     const removed = valueList(values);
     const stored = table.get(name);
-    const kept = Array.isArray(stored) ? stored.filter((value) => !removed.includes(value)) : [];
+    const left = (value) => !removed.includes(value) && !namesTruth(values);
+    const kept = Array.isArray(stored) ? stored.filter(left) : [];
     if (kept.length === 0) {
       table.delete(name);
     } else {

@@ -39,7 +39,7 @@ action("set_user_invitation_by_jwt_claims", {
     checkName(args.invitationId, "invitationId");
     checkOneOf(args.type, ["add", "remove"], "type");
     checkAccountType(args.accountType);
-    checkClaimLists(args.claims, "claims");
+    checkObject(args.claims, "claims");
     // CON-81: claims of a token that say who somebody is.
     const known = ["preferred_username", "email", "appid", "tid", "sub", "upn"];
     for (const [name, values] of Object.entries(args.claims)) {

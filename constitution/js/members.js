@@ -1,8 +1,13 @@
 // Members, their roles and their shares.
 
-// Role flags are strict: true, or the text "true" that existing clients write (W6).
+// Role flags are strict (W6): true, or the text "true" that existing clients write.
 function flag(value) {
   return value === true || value === "true";
+}
+
+// Roles under `cgsRoles` are held by the text "true" alone, as existing clients write and read them.
+function hasRole(data, role) {
+  return isObject(data) && isObject(data.cgsRoles) && data.cgsRoles[role] === "true";
 }
 
 function isOperator(data) {
@@ -12,12 +17,11 @@ function isOperator(data) {
 // Members with an administrative role are not counted in votes.
 function isCounted(data) {
   if (!isObject(data)) return true;
-  const roles = isObject(data.cgsRoles) ? data.cgsRoles : {};
   return !(
     flag(data.isOperator) ||
     flag(data.isRecoveryOperator) ||
-    flag(roles.cgsOperator) ||
-    flag(roles.contractOperator)
+    hasRole(data, "cgsOperator") ||
+    hasRole(data, "contractOperator")
   );
 }
 

@@ -115,8 +115,7 @@ function byCount(p) {
 
 // CON-17, CON-18: what members have delegated, by switching an option on.
 function byDelegate(p, role, delegated) {
-  const roles = p.proposer?.data?.cgsRoles;
-  if (!isObject(roles) || !flag(roles[role])) return undefined;
+  if (!hasRole(p.proposer?.data, role)) return undefined;
   const isDelegated = (a) =>
     Object.hasOwn(delegated, a.name) &&
     gov("cgs_runtime_options").get(delegated[a.name])?.status === "enabled";

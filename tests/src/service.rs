@@ -234,7 +234,11 @@ impl Drop for Service {
 
 /// Writes the files a configuration names, and gives the configuration.
 fn configure(folder: &Path, founders: &[&Identity]) -> Value {
-    fs::write(folder.join("constitution.js"), constitution::default_module()).unwrap();
+    fs::write(
+        folder.join("constitution.js"),
+        constitution::default_module(),
+    )
+    .unwrap();
     let members: Vec<Value> = founders
         .iter()
         .enumerate()

@@ -1,5 +1,10 @@
 //! Our constitution, rule by rule (docs/constitution.md), run by the engine over tables in memory.
-#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub
+)]
 
 mod actions;
 mod consortium;

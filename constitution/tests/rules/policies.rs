@@ -47,35 +47,25 @@ fn a_truth_value_replaces_its_opposite() {
     c.enact("set_clean_room_policy", edit("add", json!({smt: true})));
     c.enact("set_clean_room_policy", edit("add", json!({smt: [false]})));
     assert_eq!(c.get(TABLE, smt), Some(json!([false])));
-    assert_eq!(
-        broken(&mut c, edit("add", json!({smt: [true, false]}))).as_deref(),
-        Some("CON-71")
+    c.enact(
+        "set_clean_room_policy",
+        edit("remove", json!({smt: [true]})),
     );
+    assert_eq!(c.get(TABLE, smt), None);
 }
 
 #[test]
-fn only_claims_that_attestation_can_prove_come_in() {
+fn only_claims_of_the_family_come_in() {
     let mut c = consortium();
     for (claims, rule) in [
-        (json!({}), "CON-73"),
-        (json!({"x-ms-sevsnpvm-hostdata": []}), "CON-73"),
         (json!([]), "CON-32"),
         (json!({"host": "x"}), "CON-70"),
         (json!({"__proto__x": "x"}), "CON-70"),
         (json!({"constructor": "x"}), "CON-70"),
         (json!({"pcr0": "x"}), "CON-70"),
-        (json!({"x-ms-sevsnpvm-tee-svn": 1}), "CON-72"),
-        (json!({"x-ms-sevsnpvm-is-debuggable": true}), "CON-72"),
-        (json!({"x-ms-sevsnpvm-hostdata": "AA".repeat(32)}), "CON-71"),
-        (json!({"x-ms-sevsnpvm-hostdata": "aa"}), "CON-71"),
-        (json!({"x-ms-sevsnpvm-vmpl": 4}), "CON-71"),
-        (json!({"x-ms-sevsnpvm-vmpl": "0"}), "CON-71"),
-        (json!({"x-ms-sevsnpvm-guestsvn": 1.5}), "CON-71"),
-        (json!({"x-ms-ver": 2}), "CON-71"),
-        (json!({"x-ms-ver": "02"}), "CON-71"),
-        (json!({"x-ms-sevsnpvm-smt-allowed": "true"}), "CON-71"),
         (json!({"x-ms-sevsnpvm-hostdata": {"a": 1}}), "CON-71"),
         (json!({"x-ms-sevsnpvm-hostdata": null}), "CON-71"),
+        (json!({"x-ms-sevsnpvm-hostdata": [["aa"]]}), "CON-71"),
     ] {
         assert_eq!(
             broken(&mut c, edit("add", claims.clone())).as_deref(),
@@ -117,29 +107,19 @@ fn only_what_is_there_is_removed() {
 fn each_family_has_its_claims() {
     let mut c = consortium();
     let with = |family: &str, claims: Value| json!({"contractId": "k", "type": "add", "policyType": family, "claims": claims});
-    let pcr = format!("{}A=", "A".repeat(42));
-    assert_eq!(broken(&mut c, with("snp-cvm", json!({"pcr7": pcr}))), None);
-    assert_eq!(
-        broken(&mut c, with("snp-cvm", json!({"pcr7": "A"}))).as_deref(),
-        Some("CON-71")
-    );
-    assert_eq!(
-        broken(&mut c, with("snp-cvm", json!({"pcr24": pcr}))).as_deref(),
-        Some("CON-70")
-    );
-    assert_eq!(broken(&mut c, with("jwt", json!({"oid": "o"}))), None);
-    assert_eq!(
-        broken(&mut c, with("jwt", json!({"oid": ""}))).as_deref(),
-        Some("CON-71")
-    );
-    assert_eq!(
-        broken(&mut c, with("tdx", json!({"oid": "o"}))).as_deref(),
-        Some("CON-30")
-    );
-    assert_eq!(
-        broken(&mut c, with("__proto__", json!({"oid": "o"}))).as_deref(),
-        Some("CON-30")
-    );
+    for (family, claim, rule) in [
+        ("snp-cvm", "pcr23", None),
+        ("snp-cvm", "pcr24", Some("CON-70")),
+        ("snp-cvm", "x-ms-ver", Some("CON-70")),
+        ("snp-caci", "x-ms-policy-hash", None),
+        ("jwt", "oid", None),
+        ("jwt", "email", Some("CON-70")),
+        ("tdx", "oid", Some("CON-30")),
+        ("__proto__", "oid", Some("CON-30")),
+    ] {
+        let got = broken(&mut c, with(family, json!({claim: "value"})));
+        assert_eq!(got.as_deref(), rule, "{family} {claim}");
+    }
 }
 
 #[test]

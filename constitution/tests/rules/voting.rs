@@ -192,6 +192,7 @@ fn roles_count_only_when_true() {
         json!({"isOperator": 1}),
         json!({"isOperator": "false"}),
         json!({"cgsRoles": {"cgsOperator": "TRUE"}}),
+        json!({"cgsRoles": {"contractOperator": true}}),
         json!({"cgsRoles": "cgsOperator"}),
         json!([{"isOperator": true}]),
     ] {
@@ -205,7 +206,7 @@ fn roles_count_only_when_true() {
     for data in [
         json!({"isOperator": "true"}),
         json!({"isRecoveryOperator": true}),
-        json!({"cgsRoles": {"contractOperator": true}}),
+        json!({"cgsRoles": {"contractOperator": "true"}}),
     ] {
         let mut c = Consortium::of(&["a"]);
         c.member("b", "Active", data);

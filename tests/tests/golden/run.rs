@@ -6,10 +6,9 @@ use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use governance::client::{Request, Response};
 use governance::cose::{self, MessageType};
-use governance::member::Ballot;
 use http::{HeaderName, HeaderValue, Method};
 use serde_json::{Map, Value, json};
 use tests::service::{Host, Service};
@@ -21,6 +20,10 @@ use crate::people::People;
 use crate::transcript::{Step, Transcript};
 
 const VERSION: &str = "api-version=2024-07-01";
+
+/// The constant ballots of the recording.
+const FOR: &str = "export function vote (rawProposal, proposerId) { return true; }";
+const AGAINST: &str = "export function vote (rawProposal, proposerId) { return false; }";
 
 pub struct Run {
     service: Service,
@@ -176,8 +179,10 @@ impl Run {
 
     fn unwrap(&self, step: &Step, answer: &Answer) -> Option<Value> {
         step.unwrapped.as_ref()?;
-        let reference = step.request.as_ref()?["encrypt"]["publicKey"].as_str()?;
+        let key = &step.request.as_ref()?["encrypt"]["publicKey"];
+        let reference = key.as_str().or_else(|| key["$base64"].as_str())?;
         let (_, name) = reference.split_once(':')?;
+        let name = name.strip_suffix(" and a newline").unwrap_or(name);
         let wrapped = STANDARD.decode(answer.response["value"].as_str()?).ok()?;
         let key = self.evidence.private_key_pem(name);
         let text = attestation::unwrap(key.as_bytes(), &wrapped).ok()?;
@@ -204,8 +209,15 @@ impl Run {
                 .collect(),
             Value::Object(members) => {
                 if let Some(text) = members.get("$base64") {
-                    let text = substitute(text.as_str().unwrap(), &self.names);
-                    return STANDARD.encode(text).into();
+                    let text = self.reference(text.as_str().unwrap());
+                    let text = text.as_str().unwrap();
+                    return match members.get("alphabet") {
+                        None => STANDARD.encode(text).into(),
+                        Some(_) => URL_SAFE_NO_PAD.encode(text).into(),
+                    };
+                }
+                if let Some(text) = members.get("$text") {
+                    return text.clone();
                 }
                 if let Some(wanted) = members.get("$signature") {
                     return self.evidence.signature(wanted, data);
@@ -231,6 +243,10 @@ impl Run {
         else {
             return substitute(text, &self.names).into();
         };
+        if let Some(name) = name.strip_suffix(" and a newline") {
+            let text = self.reference(&format!("${kind}:{name}"));
+            return format!("{}\n", text.as_str().unwrap()).into();
+        }
         match kind {
             "certificate" => self.people.identity(name).certificate().to_pem().into(),
             "encryption-key" => {
@@ -275,8 +291,8 @@ impl Run {
     fn vote(&mut self, step: &Step) -> Answer {
         let proposal = self.path(step.proposal.as_deref().unwrap());
         let ballot = match step.ballot.as_deref().unwrap() {
-            "for" => Ballot::For.source().to_owned(),
-            "against" => Ballot::Against.source().to_owned(),
+            "for" => FOR.to_owned(),
+            "against" => AGAINST.to_owned(),
             script => script.to_owned(),
         };
         let response = self.ballot(step.caller.as_deref().unwrap(), &proposal, &ballot);
@@ -315,7 +331,7 @@ impl Run {
             if answer.status != 200 || answer.response["proposalState"] != "Open" {
                 break;
             }
-            let response = self.ballot(voter, proposal, Ballot::For.source());
+            let response = self.ballot(voter, proposal, FOR);
             self.capture(&step.step, &response);
             self.capture(&format!("{}/{voter}", step.step), &response);
             answer = governance_answer(&response);
@@ -363,9 +379,7 @@ impl Run {
         let n = self.created_at.len();
         let proposal = json!({"actions": [{"name": "set_recovery_threshold", "args": {"recovery_threshold": 1}}], "n": n});
         let proposal = proposal.to_string().into_bytes();
-        let ballot = json!({"ballot": Ballot::For.source()})
-            .to_string()
-            .into_bytes();
+        let ballot = json!({"ballot": FOR}).to_string().into_bytes();
         let open = self
             .names
             .get("<proposal:for the envelope>")
