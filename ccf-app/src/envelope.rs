@@ -61,13 +61,6 @@ impl Envelope {
     /// # Errors
     /// 400 `InvalidInput` when it is no JSON object.
     pub(crate) fn from_body<C: Context>(ctx: &C) -> Result<Self> {
-        // An array would do for the derived reader.
-        if ctx.request().body.trim_ascii_start().first() == Some(&b'[') {
-            return Err(Error::bad_request(
-                "InvalidInput",
-                "The request body is no object.",
-            ));
-        }
         ctx.json()
     }
 

@@ -83,14 +83,21 @@ pub trait Context {
         Ok(found)
     }
 
-    /// The body as JSON.
+    /// The body as a JSON object.
     ///
     /// # Errors
-    /// 400 `InvalidInput` saying where the body is malformed.
+    /// 415 `UnsupportedContentType` when the request says that the body is something else; 400 `InvalidInput` saying where it is
+    /// malformed.
     fn json<T: DeserializeOwned>(&self) -> Result<T>
     where
         Self: Sized,
     {
+        is_json(self.request())?;
+        // An array would do for a derived reader, member by member.
+        if self.request().body.trim_ascii_start().first() == Some(&b'[') {
+            let message = "The request body is no object.";
+            return Err(Error::bad_request("InvalidInput", message));
+        }
         serde_json::from_slice(&self.request().body).map_err(|e| {
             let what = if e.is_data() {
                 "does not have the expected form"
@@ -206,4 +213,23 @@ impl std::fmt::Debug for WriteContext<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(type_name::<Self>())
     }
+}
+
+/// Bodies without a type are taken for JSON, as clients have always sent them.
+fn is_json(request: &Request) -> Result<()> {
+    let Some(content_type) = request.headers.first("content-type") else {
+        return Ok(());
+    };
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    let subtype = media_type.to_ascii_lowercase();
+    if subtype == "application/json"
+        || (subtype.starts_with("application/") && subtype.ends_with("+json"))
+    {
+        return Ok(());
+    }
+    Err(Error::refused(
+        415,
+        "UnsupportedContentType",
+        format!("The request body must be application/json, not {media_type}."),
+    ))
 }

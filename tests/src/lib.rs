@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod scene;
 pub mod service;
 
 use std::path::{Path, PathBuf};

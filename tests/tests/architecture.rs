@@ -26,7 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ledger", &[]),
     ("ledger-tools", &["constitution", "ledger"]),
     ("node", &["attestation", "ccf-rs", "constitution", "ledger"]),
-    ("tests", &["constitution", "governance"]),
+    ("tests", &["attestation", "constitution", "governance"]),
 ];
 
 /// Crates that compute and do nothing else: no sockets, no runtime.

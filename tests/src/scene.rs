@@ -1,0 +1,84 @@
+//! A consortium at the point where releases happen: open service, accepted contract, policy, secret, clean rooms.
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use attestation::{ClientKey, HostData, simulated};
+use governance::clean_room::CleanRoom;
+use governance::member::Actions;
+use governance::policies::host_data_policy;
+use governance::secrets::SecretText;
+use governance::{Identity, Member};
+use serde_json::json;
+
+use crate::service::{Host, Service};
+
+/// The contract of the scene.
+pub const CONTRACT: &str = "c1";
+
+/// What the secret says.
+pub const SECRET: &str = "what only the agreed code may see";
+
+/// Everybody at their places.
+pub struct Scene {
+    /// The service.
+    pub service: Service,
+    /// Two members.
+    pub members: Vec<Member>,
+    /// A clean room with the agreed code.
+    pub room: CleanRoom,
+    /// A clean room with other code.
+    pub intruder: CleanRoom,
+    /// Full id of the secret.
+    pub secret_id: String,
+}
+
+impl Scene {
+    /// Sets the scene on an embedded node that trusts the simulated platform.
+    ///
+    /// # Panics
+    /// When anything fails.
+    pub fn set() -> Self {
+        let founders = ["member0", "member1"].map(|name| {
+            let identity = Identity::generate(name, Duration::from_secs(3600)).unwrap();
+            identity.with_encryption_key().unwrap()
+        });
+        let founders: Vec<&Identity> = founders.iter().collect();
+        let service = Service::start(&Host::Embedded { simulated: true }, &founders);
+        let members = service.open(&founders);
+        let room = room(&service, [0xa1; 32]);
+        let intruder = room_with_other_code(&service);
+        let terms = json!({ "contractId": CONTRACT, "contract": { "data": "terms" } });
+        service.accept(&members, &Actions::new().action("set_contract", terms));
+        let policy = host_data_policy(&HostData::from([0xa1; 32]).to_string());
+        let policy = json!({ "contractId": CONTRACT, "type": "add", "claims": policy });
+        let actions = Actions::new().action("set_clean_room_policy", policy);
+        service.accept(&members, &actions);
+        let secret = SecretText::new(SECRET.to_owned());
+        let client = members[0].client();
+        let secret_id = client.put_secret(CONTRACT, "k", &secret).unwrap();
+        Self {
+            service,
+            members,
+            room,
+            intruder,
+            secret_id,
+        }
+    }
+
+    /// The path of the release.
+    pub fn release_path(&self) -> String {
+        format!("/app/contracts/{CONTRACT}/secrets/{}", self.secret_id)
+    }
+}
+
+fn room_with_other_code(service: &Service) -> CleanRoom {
+    room(service, [0x0b; 32])
+}
+
+fn room(service: &Service, host_data: [u8; 32]) -> CleanRoom {
+    let key = ClientKey::generate().unwrap();
+    let guest = simulated::Guest::new(host_data.into(), key.public_key_pem().as_bytes());
+    let evidence = simulated::Platform::default().evidence(&guest);
+    CleanRoom::new(service.client(), key, evidence)
+}

@@ -1,0 +1,204 @@
+//! CCF's own tools against the demo and the node.
+//!
+//! They run where `CLEANROOM_CCF_PYTHON` names a Python interpreter that has them (PyPI `ccf` with `cbor2<6`).
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use governance::Identity;
+use governance::client::Request;
+use governance::member::Ballot;
+use serde_json::{Value, json};
+use tests::service::{Host, Service, program};
+
+fn python(test: &str) -> Option<PathBuf> {
+    let python = std::env::var_os("CLEANROOM_CCF_PYTHON").map(PathBuf::from);
+    if python.is_none() {
+        println!("SKIPPED {test}: CLEANROOM_CCF_PYTHON names no interpreter with CCF's tools");
+    }
+    python
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// Plays the demo into a folder.
+fn demo(folder: &Path, more: &[&str]) -> String {
+    let output = Command::new(program())
+        .args(["demo", "--dir"])
+        .arg(folder)
+        .args(more)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    text(&output)
+}
+
+fn verified_until(folder: &Path) -> String {
+    let output = Command::new(program())
+        .args(["ledger", "verify", "--json"])
+        .arg(folder.join("ledger"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    report["verifiedUntil"].as_str().unwrap().to_owned()
+}
+
+/// CCF's reader finds the demo's ledger good to its last transaction.
+fn read_ledger(python: &Path, folder: &Path) {
+    let output = Command::new(python)
+        .arg(python.with_file_name("read_ledger.py"))
+        .args(["-q", "--uncommitted"])
+        .arg(folder.join("ledger"))
+        .output()
+        .unwrap();
+    let text = text(&output);
+    assert!(output.status.success(), "{text}");
+    let want = format!("verified until {}", verified_until(folder));
+    assert!(text.contains(&want), "want {want:?} in {text}");
+}
+
+#[test]
+fn the_demo_tells_its_story_and_its_ledger_is_ccfs() {
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path().join("demo");
+    let story = demo(&folder, &[]);
+    for line in [
+        "it is Alba's secret",
+        "it is refused",
+        "HostDataMismatch",
+        "binds exactly this record",
+    ] {
+        assert!(story.contains(line), "{line:?} is not in\n{story}");
+    }
+    if let Some(python) = python("the_demo_tells_its_story_and_its_ledger_is_ccfs") {
+        read_ledger(&python, &folder);
+    }
+}
+
+#[test]
+fn the_demo_takes_real_evidence() {
+    let Some(vectors) = tests::vectors("attestation", "the_demo_takes_real_evidence") else {
+        return;
+    };
+    let evidence = vectors.join("caci/acr-caci-enc");
+    if !evidence.is_dir() {
+        println!(
+            "SKIPPED the_demo_takes_real_evidence: {} not found",
+            evidence.display()
+        );
+        return;
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path().join("demo");
+    let story = demo(&folder, &["--evidence", evidence.to_str().unwrap()]);
+    for line in [
+        "verifies to the AMD and Microsoft roots",
+        "it is Alba's secret",
+        "it is refused",
+    ] {
+        assert!(story.contains(line), "{line:?} is not in\n{story}");
+    }
+    if let Some(python) = python("the_demo_takes_real_evidence") {
+        read_ledger(&python, &folder);
+    }
+}
+
+/// A member's messages, signed by `ccf_cose_sign1`.
+struct ForeignSigner<'a> {
+    python: PathBuf,
+    identity: &'a Identity,
+    folder: &'a Path,
+}
+
+impl ForeignSigner<'_> {
+    fn sign(&self, kind: &str, proposal: Option<&str>, payload: &str) -> Vec<u8> {
+        let file = |name: &str, text: &str| {
+            let path = self.folder.join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
+        let created = time_text(now);
+        let mut command = Command::new(self.python.with_file_name("ccf_cose_sign1"));
+        command
+            .args([
+                "--ccf-gov-msg-type",
+                kind,
+                "--ccf-gov-msg-created_at",
+                &created,
+            ])
+            .arg("--signing-key")
+            .arg(file("key.pem", &self.identity.private_key_pem().unwrap()))
+            .arg("--signing-cert")
+            .arg(file("cert.pem", &self.identity.certificate().to_pem()))
+            .arg("--content")
+            .arg(file("content.json", payload));
+        if let Some(id) = proposal {
+            command.args(["--ccf-gov-msg-proposal_id", id]);
+        }
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        output.stdout
+    }
+}
+
+/// ISO 8601, as the tool reads it.
+fn time_text(seconds: u64) -> String {
+    let output = Command::new("date")
+        .args(["-u", "-d", &format!("@{seconds}"), "+%Y-%m-%dT%H:%M:%S"])
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn a_member_may_sign_with_ccfs_tool() {
+    let Some(python) = python("a_member_may_sign_with_ccfs_tool") else {
+        return;
+    };
+    let identity = Identity::generate("member0", Duration::from_secs(3600))
+        .unwrap()
+        .with_encryption_key()
+        .unwrap();
+    let service = Service::start(&Host::Embedded { simulated: false }, &[&identity]);
+    let scratch = tempfile::tempdir().unwrap();
+    let signer = ForeignSigner {
+        python,
+        identity: &identity,
+        folder: scratch.path(),
+    };
+    let client = service.client();
+    let send = |path: &str, message: Vec<u8>| -> Value {
+        let request = Request::post(format!("{path}?api-version=2024-07-01")).cose(message);
+        let response = client.send(request).unwrap();
+        response.json().unwrap_or_default()
+    };
+    let id = identity.id();
+    let digest = format!("/gov/members/state-digests/{id}");
+    let update = send(
+        &format!("{digest}:update"),
+        signer.sign("state_digest", None, ""),
+    );
+    let ack = json!({"stateDigest": update["stateDigest"]}).to_string();
+    send(&format!("{digest}:ack"), signer.sign("ack", None, &ack));
+    let open = json!({"actions": [{
+        "name": "transition_service_to_open",
+        "args": {"next_service_identity": service.certificate()},
+    }]});
+    let create = "/gov/members/proposals:create";
+    let proposal = send(create, signer.sign("proposal", None, &open.to_string()));
+    assert_eq!(proposal["proposalState"], "Open");
+    let proposal = proposal["proposalId"].as_str().unwrap();
+    let ballot = json!({"ballot": Ballot::For.source()}).to_string();
+    let path = format!("/gov/members/proposals/{proposal}/ballots/{id}:submit");
+    let outcome = send(&path, signer.sign("ballot", Some(proposal), &ballot));
+    assert_eq!(outcome["proposalState"], "Accepted");
+    assert_eq!(client.network().unwrap().service_status.as_str(), "Open");
+}
