@@ -4,8 +4,9 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use attestation::simulated;
 use governance::Identity;
+use governance::clean_room::CleanRoom;
 use governance::client::{Connection, Endpoint, Request};
 use tests::scene::Scene;
 use tests::service::{Host, Service};
@@ -13,45 +14,75 @@ use tokio::runtime::Builder;
 use zeroize::Zeroizing;
 
 const CONNECTIONS: usize = 16;
-const SPAN: Duration = Duration::from_secs(5);
 
 fn main() {
     readiness();
     let scene = Scene::set();
-    let reads = rate(&scene, &Request::get("/node/version"));
+    let reads = rate(&scene, None, &vec![Request::get("/node/version"); 200_000]);
     println!("plain reads                {reads:>8.0}/s");
-    let body = Bytes::from(scene.room.request_body().unwrap());
-    let request =
-        Request::post(scene.release_path()).body("application/json", Zeroizing::new(body.to_vec()));
-    let releases = rate(&scene, &request);
-    println!(
-        "attested releases          {releases:>8.0}/s, {:.3} of plain reads",
-        releases / reads
+    let of_reads = |name: &str, rate: f64| {
+        println!(
+            "{name:<26} {rate:>8.0}/s, {:.3} of plain reads",
+            rate / reads
+        );
+    };
+    let draft = Request::put("/app/contracts/draft")
+        .json(&serde_json::json!({ "data": "terms" }))
+        .unwrap();
+    let writer = scene.members[0].identity();
+    of_reads(
+        "plain writes",
+        rate(&scene, Some(writer), &vec![draft; 40_000]),
     );
+    let same = release(&scene, &scene.room);
+    of_reads(
+        "releases, same evidence",
+        rate(&scene, None, &vec![same; 40_000]),
+    );
+    let platform = simulated::Platform::default();
+    let fresh: Vec<Request> = (0..4_000)
+        .map(|_| release(&scene, &scene.room_with_fresh_report(&platform)))
+        .collect();
+    of_reads("releases, fresh reports", rate(&scene, None, &fresh));
 }
 
-/// Requests answered 200 a second, over all connections.
-fn rate(scene: &Scene, request: &Request) -> f64 {
+/// The request by which a clean room asks for the secret.
+fn release(scene: &Scene, room: &CleanRoom) -> Request {
+    let body = Zeroizing::new(room.request_body().unwrap());
+    Request::post(scene.release_path()).body("application/json", body)
+}
+
+/// Requests answered 200 a second, over all connections, as nobody or as a member.
+fn rate(scene: &Scene, member: Option<&Identity>, requests: &[Request]) -> f64 {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let endpoint = Endpoint::new(scene.service.url(), scene.service.certificate()).unwrap();
-        let end = Instant::now() + SPAN;
-        let mut workers = tokio::task::JoinSet::new();
+        let (url, certificate) = (scene.service.url(), scene.service.certificate());
+        let endpoint = match member {
+            None => Endpoint::new(url, certificate),
+            Some(identity) => Endpoint::with_identity(url, certificate, identity),
+        };
+        let endpoint = endpoint.unwrap();
+        let mut connections = Vec::new();
         for _ in 0..CONNECTIONS {
-            let mut connection = Connection::open(&endpoint).await.unwrap();
-            let request = request.clone();
+            connections.push(Connection::open(&endpoint).await.unwrap());
+        }
+        let start = Instant::now();
+        let mut workers = tokio::task::JoinSet::new();
+        for (mut connection, share) in connections
+            .into_iter()
+            .zip(requests.chunks(requests.len() / CONNECTIONS))
+        {
+            let share = share.to_vec();
             workers.spawn(async move {
-                let mut answered = 0_u32;
-                while Instant::now() < end {
-                    let response = connection.send(request.clone()).await.unwrap();
+                for request in share {
+                    let response = connection.send(request).await.unwrap();
                     assert_eq!(response.status(), 200);
-                    answered += 1;
                 }
-                answered
             });
         }
-        let answered: u32 = workers.join_all().await.into_iter().sum();
-        f64::from(answered) / SPAN.as_secs_f64()
+        workers.join_all().await;
+        let answered = u32::try_from(requests.len()).unwrap();
+        f64::from(answered) / start.elapsed().as_secs_f64()
     })
 }
 

@@ -46,8 +46,9 @@ impl Scene {
         let founders: Vec<&Identity> = founders.iter().collect();
         let service = Service::start(&Host::Embedded { simulated: true }, &founders);
         let members = service.open(&founders);
-        let room = room(&service, [0xa1; 32]);
-        let intruder = room_with_other_code(&service);
+        let platform = simulated::Platform::default();
+        let room = start(&service, &platform, [0xa1; 32]);
+        let intruder = start(&service, &platform, [0x0b; 32]);
         let terms = json!({ "contractId": CONTRACT, "contract": { "data": "terms" } });
         service.accept(&members, &Actions::new().action("set_contract", terms));
         let policy = host_data_policy(&HostData::from([0xa1; 32]).to_string());
@@ -66,19 +67,22 @@ impl Scene {
         }
     }
 
+    /// The agreed code, started anew on a platform: a report and a key of its own that nobody has seen.
+    ///
+    /// # Panics
+    /// Never in practice: keys can be made.
+    pub fn room_with_fresh_report(&self, platform: &simulated::Platform) -> CleanRoom {
+        start(&self.service, platform, [0xa1; 32])
+    }
+
     /// The path of the release.
     pub fn release_path(&self) -> String {
         format!("/app/contracts/{CONTRACT}/secrets/{}", self.secret_id)
     }
 }
 
-fn room_with_other_code(service: &Service) -> CleanRoom {
-    room(service, [0x0b; 32])
-}
-
-fn room(service: &Service, host_data: [u8; 32]) -> CleanRoom {
+fn start(service: &Service, platform: &simulated::Platform, host_data: [u8; 32]) -> CleanRoom {
     let key = ClientKey::generate().unwrap();
     let guest = simulated::Guest::new(host_data.into(), key.public_key_pem().as_bytes());
-    let evidence = simulated::Platform::default().evidence(&guest);
-    CleanRoom::new(service.client(), key, evidence)
+    CleanRoom::new(service.client(), key, platform.evidence(&guest))
 }
