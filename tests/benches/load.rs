@@ -8,6 +8,7 @@ use attestation::simulated;
 use governance::Identity;
 use governance::clean_room::CleanRoom;
 use governance::client::{Connection, Endpoint, Request};
+use serde_json::json;
 use tests::scene::Scene;
 use tests::service::{Host, Service};
 use tokio::runtime::Builder;
@@ -26,21 +27,19 @@ fn main() {
             rate / reads
         );
     };
-    let draft = Request::put("/app/contracts/draft")
-        .json(&serde_json::json!({ "data": "terms" }))
+    let drafts: Vec<Request> = (0..40_000)
+        .map(|n| Request::put(format!("/app/contracts/draft{n}")).json(&json!({ "data": "terms" })))
+        .collect::<Result<_, _>>()
         .unwrap();
     let writer = scene.members[0].identity();
-    of_reads(
-        "plain writes",
-        rate(&scene, Some(writer), &vec![draft; 40_000]),
-    );
+    of_reads("plain writes", rate(&scene, Some(writer), &drafts));
     let same = release(&scene, &scene.room);
     of_reads(
         "releases, same evidence",
         rate(&scene, None, &vec![same; 40_000]),
     );
     let platform = simulated::Platform::default();
-    let fresh: Vec<Request> = (0..4_000)
+    let fresh: Vec<Request> = (0..20_000)
         .map(|_| release(&scene, &scene.room_with_fresh_report(&platform)))
         .collect();
     of_reads("releases, fresh reports", rate(&scene, None, &fresh));

@@ -67,12 +67,14 @@ impl Scene {
         }
     }
 
-    /// The agreed code, started anew on a platform: a report and a key of its own that nobody has seen.
+    /// The agreed code with the same key and a report nobody has seen.
     ///
     /// # Panics
-    /// Never in practice: keys can be made.
+    /// Never in practice: a key is read back as it was written.
     pub fn room_with_fresh_report(&self, platform: &simulated::Platform) -> CleanRoom {
-        start(&self.service, platform, [0xa1; 32])
+        let key = self.room.key().private_key_pem().unwrap();
+        let key = ClientKey::from_pem(key.as_bytes()).unwrap();
+        with_key(&self.service, platform, key, [0xa1; 32])
     }
 
     /// The path of the release.
@@ -82,7 +84,15 @@ impl Scene {
 }
 
 fn start(service: &Service, platform: &simulated::Platform, host_data: [u8; 32]) -> CleanRoom {
-    let key = ClientKey::generate().unwrap();
+    with_key(service, platform, ClientKey::generate().unwrap(), host_data)
+}
+
+fn with_key(
+    service: &Service,
+    platform: &simulated::Platform,
+    key: ClientKey,
+    host_data: [u8; 32],
+) -> CleanRoom {
     let guest = simulated::Guest::new(host_data.into(), key.public_key_pem().as_bytes());
     CleanRoom::new(service.client(), key, platform.evidence(&guest))
 }
