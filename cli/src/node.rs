@@ -154,6 +154,8 @@ pub(crate) fn new_service(ledger_directory: PathBuf, members: Vec<GenesisMember>
         },
         node_validity_days: 90,
         node_data: None,
+        snapshot_directory: ledger_directory.with_file_name("snapshots"),
+        snapshot_tx_count: 10_000,
         ledger_directory,
         ledger_chunk_size: 5 << 20,
         cose_claims: (String::new(), String::new()),

@@ -197,9 +197,9 @@ fn a_sandbox_is_open_and_says_that_its_platform_is_simulated() {
     ];
     let mut node = Process::start(scratch.path(), &arguments);
     let mut url = String::new();
-    BufReader::new(node.0.stdout.take().unwrap())
-        .read_line(&mut url)
-        .unwrap();
+    // Kept open: more lines follow, and a node whose output nobody takes any more ends.
+    let mut output = BufReader::new(node.0.stdout.take().unwrap());
+    output.read_line(&mut url).unwrap();
     let certificate = fs::read_to_string(scratch.path().join("box/service_cert.pem")).unwrap();
     let identity = Identity::load(&scratch.path().join("box/member0")).unwrap();
     let member = governance::Member::new(url.trim(), &certificate, identity).unwrap();

@@ -134,9 +134,8 @@ pub fn encode<B: AsRef<[u8]> + Ord>(
 ) -> Result<Encoded, SecretError> {
     let commit_evidence = secret.commit_evidence(id);
     let evidence_digest = commit_evidence.digest();
-    let mut bytes = Vec::with_capacity(HEADER + SEALED_HEADER + 81 + write_set.encoded_size());
-    bytes.resize(HEADER + SEALED_HEADER, 0);
-    bytes.push(4);
+    let mut bytes = begin(4);
+    bytes.reserve(81 + write_set.encoded_size());
     bytes.extend_from_slice(&id.seqno.0.to_le_bytes());
     bytes.extend_from_slice(claims_digest.as_ref());
     bytes.extend_from_slice(evidence_digest.as_ref());
@@ -145,7 +144,33 @@ pub fn encode<B: AsRef<[u8]> + Ord>(
     let private_at = bytes.len();
     write_set.encode_sections(false, &mut bytes);
 
-    let iv = iv(id)?;
+    seal(&mut bytes, private_at, iv(id)?, flags, secret)?;
+
+    let write_set_digest = Digest::of(&bytes);
+    let leaf = Digest::of_three(&write_set_digest, &evidence_digest, &claims_digest);
+    Ok(Encoded {
+        bytes,
+        leaf,
+        write_set_digest,
+        commit_evidence,
+    })
+}
+
+/// The start of an entry: room for what [`seal`] fills in, and its type.
+pub(crate) fn begin(entry_type: u8) -> Vec<u8> {
+    let mut bytes = vec![0; HEADER + SEALED_HEADER];
+    bytes.push(entry_type);
+    bytes
+}
+
+/// Encrypts the private domain, which begins at `private_at`, and writes the headers.
+pub(crate) fn seal(
+    bytes: &mut [u8],
+    private_at: usize,
+    iv: [u8; 12],
+    flags: u8,
+    secret: &LedgerSecret,
+) -> Result<(), SecretError> {
     let (clear, private) = bytes.split_at_mut(private_at);
     let (head, public) = clear.split_at_mut(HEADER + SEALED_HEADER);
     let tag = secret.seal_in_place(iv, public, private)?;
@@ -157,15 +182,16 @@ pub fn encode<B: AsRef<[u8]> + Ord>(
     header[1] = flags;
     let fields = [&header[..], &tag, &iv, &(public.len() as u64).to_le_bytes()].concat();
     head.copy_from_slice(&fields);
+    Ok(())
+}
 
-    let write_set_digest = Digest::of(&bytes);
-    let leaf = Digest::of_three(&write_set_digest, &evidence_digest, &claims_digest);
-    Ok(Encoded {
-        bytes,
-        leaf,
-        write_set_digest,
-        commit_evidence,
-    })
+/// The IV of a snapshot: view 0 and the snapshot bit.
+pub(crate) fn snapshot_iv(seqno: Seqno) -> [u8; 12] {
+    let mut iv = [0; 12];
+    let (position, term) = iv.split_at_mut(8);
+    position.copy_from_slice(&seqno.0.to_le_bytes());
+    term.copy_from_slice(&SNAPSHOT_BIT.to_le_bytes());
+    iv
 }
 
 impl<'a> Entry<'a> {

@@ -22,6 +22,7 @@ mod rsa;
 mod secret;
 mod shares;
 mod signature;
+mod snapshot;
 #[cfg(test)]
 mod testing;
 mod verify;
@@ -53,6 +54,9 @@ pub use shares::{
 pub use signature::{
     COSE_SIGNATURES_MAP, CoseError, CoseRootSignature, MakeSignatureError, SIGNATURES_MAP,
     SignatureInputs, SignatureRow, signature_write_set,
+};
+pub use snapshot::{
+    SNAPSHOT_EVIDENCE_MAP, SnapshotMap, SnapshotPoint, encode_snapshot, snapshot_key_order,
 };
 pub use verify::{Check, Fault, LedgerVerifier, Located as LocatedFault, Report};
 pub use write_set::{

@@ -240,3 +240,24 @@ fn real_identity_endorsements_verify_from_the_current_key() {
     }
     assert!(verified > 0);
 }
+
+#[test]
+fn rows_of_a_snapshot_are_in_the_order_of_the_known_answers() {
+    let Some(root) = vectors(
+        "ledgers",
+        "rows_of_a_snapshot_are_in_the_order_of_the_known_answers",
+    ) else {
+        return;
+    };
+    let answers = json(&root.join("known_answers.json"));
+    let answers = answers["snapshot_key_order"].as_array().unwrap();
+    assert!(!answers.is_empty());
+    for answer in answers {
+        let got = ledger::snapshot_key_order(&bytes(&answer["key_hex"]));
+        assert_eq!(
+            u64::from(got),
+            answer["sort_key_u32"].as_u64().unwrap(),
+            "{answer}"
+        );
+    }
+}

@@ -40,6 +40,8 @@ fn settings(directory: &Path, member: &str) -> Settings {
         node_validity_days: 1,
         node_data: None,
         ledger_directory: directory.to_owned(),
+        snapshot_directory: directory.with_file_name("snapshots"),
+        snapshot_tx_count: 10_000,
         ledger_chunk_size: 5 << 20,
         cose_claims: ("service.example.org".into(), "ledger.signature".into()),
         interfaces: vec![Interface {

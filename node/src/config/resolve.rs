@@ -82,6 +82,8 @@ pub fn resolve(config: &Config) -> Result<Launch, ConfigError> {
         node_validity_days: certificate.initial_validity_days,
         node_data: json("node_data_json_file", config.node_data_json_file.as_deref())?,
         ledger_directory: config.ledger.directory.clone(),
+        snapshot_directory: config.snapshots.directory.clone(),
+        snapshot_tx_count: config.snapshots.tx_count,
         ledger_chunk_size: config.ledger.chunk_size.bytes(),
         cose_claims: start.cose_signatures.as_ref().map_or_else(
             || (COSE_CLAIMS.0.to_owned(), COSE_CLAIMS.1.to_owned()),

@@ -375,9 +375,9 @@ pub struct LedgerSection {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Snapshots {
-    /// Made at the start; this version writes no snapshots.
+    /// Made at the start.
     pub directory: PathBuf,
-    /// Of no effect here.
+    /// Transactions after which a snapshot is taken; at least 1.
     pub tx_count: u64,
     /// Of no effect here.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -6,10 +6,12 @@
 
 mod files;
 mod history;
+mod snapshots;
 mod worker;
 
 pub use files::{Files, FilesError};
 pub use history::{History, Ledger};
+pub use snapshots::{Snapshots, committed_snapshots};
 pub use worker::{Pipeline, PipelineParts};
 
 #[cfg(test)]

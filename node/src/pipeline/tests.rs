@@ -64,6 +64,11 @@ impl Rig {
             node_key: Arc::clone(&node_key),
             encryption_key: Arc::clone(&encryption_key),
             cose_claims: ("issuer".into(), "subject".into()),
+            snapshots: Snapshots {
+                directory: directory.to_owned(),
+                every: u64::MAX,
+                requested: Arc::default(),
+            },
             chunk_requested: Arc::clone(&chunk_requested),
             clock: Box::new(|| Duration::from_secs(1_780_000_000)),
             on_commit: Box::new(|_| {}),

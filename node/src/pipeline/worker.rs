@@ -13,6 +13,7 @@ use ledger::{
 
 use super::files::Files;
 use super::history::History;
+use super::snapshots::{Job, Snapshots, Snapshotter};
 use crate::identity::IdentityKey;
 use crate::store::{Batch, Bytes, CommitError, Pending, Store, Writes};
 
@@ -42,6 +43,8 @@ pub struct PipelineParts {
     pub encryption_key: Arc<RsaPrivateKey>,
     /// `iss` and `sub` of COSE signatures.
     pub cose_claims: (String, String),
+    /// Where snapshots go.
+    pub snapshots: Snapshots,
     /// Set to end the chunk at the next signature.
     pub chunk_requested: Arc<AtomicBool>,
     /// Seconds since the epoch.
@@ -61,6 +64,7 @@ struct Worker {
     tree: MerkleTree,
     /// Position of the last signature: everything up to it is committed.
     committed: Seqno,
+    snapshotter: Snapshotter,
 }
 
 /// A batch in the form that goes to disk.
@@ -68,7 +72,10 @@ struct Encoded {
     entries: Vec<Vec<u8>>,
     signature: Writes,
     root: Digest,
+    /// Leaf of the signature.
+    leaf: Digest,
     ends_chunk: bool,
+    snapshot: bool,
 }
 
 /// Something that cannot be put right by trying again.
@@ -81,6 +88,7 @@ impl Pipeline {
     pub fn start(parts: PipelineParts) -> std::io::Result<Self> {
         let store = Arc::clone(&parts.store);
         let mut worker = Worker {
+            snapshotter: Snapshotter::new(parts.snapshots.clone()),
             parts,
             tree: MerkleTree::new(),
             committed: Seqno(0),
@@ -123,6 +131,7 @@ impl Worker {
             }
         }
         self.parts.store.close();
+        self.snapshotter.finish();
     }
 
     fn commit(&mut self, mut batch: Batch) -> Result<(), Broken> {
@@ -140,6 +149,16 @@ impl Worker {
             .iter()
             .for_each(|pending| (self.parts.on_commit)(&pending.writes));
         answer(&mut batch.transactions, Ok(()));
+        if encoded.snapshot {
+            self.snapshotter.take(Job {
+                state: Arc::clone(&self.parts.store.durable().state),
+                leaf: encoded.leaf,
+                view: self.parts.view,
+                store: Arc::clone(&self.parts.store),
+                history: Arc::clone(&self.parts.history),
+                now: (self.parts.clock)(),
+            });
+        }
         if encoded.ends_chunk {
             self.retry("finishing a chunk", |parts| parts.files.finish_chunk())?;
         }
@@ -157,20 +176,25 @@ impl Worker {
                 Digest(pending.claims),
                 &write_set(&pending.writes),
             )?;
-            size += bytes.len() as u64;
-            entries.push(bytes);
+            size += bytes.bytes.len() as u64;
+            entries.push(bytes.bytes);
             self.install_secret(pending)?;
         }
-        let ends_chunk = self.parts.chunk_requested.swap(false, Ordering::AcqRel)
+        let snapshot = self.snapshotter.is_due(batch.signature);
+        let ends_chunk = snapshot
+            || self.parts.chunk_requested.swap(false, Ordering::AcqRel)
             || self.parts.files.chunk_is_due(size);
         let set = self.sign(batch)?;
         let flags = if ends_chunk { FLAG_CHUNK_AFTER } else { 0 };
-        entries.push(self.encode_one(batch.signature, flags, Digest::ZERO, &set)?);
+        let signature = self.encode_one(batch.signature, flags, Digest::ZERO, &set)?;
+        entries.push(signature.bytes);
         Ok(Encoded {
             entries,
             signature: writes(&set),
             root: self.tree.root(),
+            leaf: signature.leaf,
             ends_chunk,
+            snapshot,
         })
     }
 
@@ -180,7 +204,7 @@ impl Worker {
         flags: u8,
         claims: Digest,
         set: &WriteSet<B>,
-    ) -> Result<Vec<u8>, Broken> {
+    ) -> Result<ledger::Encoded, Broken> {
         let secret = self
             .parts
             .history
@@ -189,7 +213,7 @@ impl Worker {
         let id = ledger::TxId::new(self.parts.view.0, seqno.0);
         let encoded = encode(id, flags, claims, set, &secret).map_err(broken)?;
         self.tree.append(encoded.leaf);
-        Ok(encoded.bytes)
+        Ok(encoded)
     }
 
     fn sign(&self, batch: &Batch) -> Result<WriteSet, Broken> {

@@ -13,7 +13,7 @@ use crate::gov::{NodeServices, NodeState};
 use crate::identity::{
     IdentityKey, Validity, endorse_request, parse_valid_from, self_signed_service,
 };
-use crate::pipeline::History;
+use crate::pipeline::{History, Snapshots, committed_snapshots};
 use crate::server::Sessions;
 use crate::store::Store;
 
@@ -28,6 +28,7 @@ pub(super) struct Core {
     pub(super) self_signed: String,
     pub(super) sessions: Vec<(String, Arc<Sessions>)>,
     pub(super) chunk_requested: Arc<AtomicBool>,
+    pub(super) snapshots: Snapshots,
     pub(super) stopping: AtomicBool,
 }
 
@@ -98,9 +99,7 @@ impl NodeServices for Core {
     }
 
     fn request_snapshot(&self) {
-        // Recovery reads this node's ledger from its first transaction, so a snapshot only
-        // saves time; CCF ends a chunk where one is due.
-        self.request_chunk();
+        self.snapshots.requested.store(true, Ordering::Release);
     }
 
     fn session_metrics(&self) -> JsonValue {
@@ -127,11 +126,14 @@ impl NodeServices for Core {
     }
 
     fn snapshots(&self) -> Vec<String> {
-        Vec::new()
+        committed_snapshots(&self.snapshots.directory)
     }
 
-    fn snapshot(&self, _: &str) -> Option<Vec<u8>> {
-        None
+    fn snapshot(&self, name: &str) -> Option<Vec<u8>> {
+        let known = self.snapshots().iter().any(|known| known == name);
+        std::fs::read(self.snapshots.directory.join(name))
+            .ok()
+            .filter(|_| known)
     }
 
     fn application_open(&self) -> bool {

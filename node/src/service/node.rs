@@ -24,7 +24,7 @@ use crate::identity::{
     CertificateError, IdentityKey, KeyError, Subject, Validity, endorse_node, self_signed_node,
     self_signed_service, signing_request,
 };
-use crate::pipeline::{Files, FilesError, History, Ledger, Pipeline, PipelineParts};
+use crate::pipeline::{Files, FilesError, History, Ledger, Pipeline, PipelineParts, Snapshots};
 use crate::server::{Server, ServerCertificate, ServerError, TlsError};
 use crate::store::{Access, CommitError, State, Store, Transaction, Writes};
 
@@ -137,6 +137,13 @@ impl Node {
             .public_key_pem()
             .map_err(|e| machine("the encryption key", e))?;
         let chunk_requested = Arc::new(AtomicBool::new(false));
+        let snapshots = Snapshots {
+            directory: settings.snapshot_directory.clone(),
+            every: settings.snapshot_tx_count,
+            requested: Arc::default(),
+        };
+        std::fs::create_dir_all(&snapshots.directory)
+            .map_err(|e| machine("making the directory of snapshots", e))?;
         let pipeline = Pipeline::start(PipelineParts {
             store: Arc::clone(&store),
             files,
@@ -146,6 +153,7 @@ impl Node {
             node_key: Arc::clone(&node_key),
             encryption_key: Arc::new(encryption_key),
             cose_claims: settings.cose_claims.clone(),
+            snapshots: snapshots.clone(),
             chunk_requested: Arc::clone(&chunk_requested),
             clock: Box::new(since_epoch),
             on_commit: Box::new(tls_follows_tables(
@@ -206,6 +214,7 @@ impl Node {
                 .zip(servers.iter().map(Server::sessions))
                 .collect(),
             chunk_requested,
+            snapshots,
             stopping: AtomicBool::new(false),
         });
         let dispatcher = Arc::new(Dispatcher::new(Parts {

@@ -32,6 +32,10 @@ pub struct Settings {
     pub node_data: Option<JsonValue>,
     /// Directory of the ledger; empty or absent.
     pub ledger_directory: PathBuf,
+    /// The directory of snapshots, made if it is absent.
+    pub snapshot_directory: PathBuf,
+    /// Transactions after which a snapshot is taken; at least 1.
+    pub snapshot_tx_count: u64,
     /// Bytes after which a chunk ends at the next signature.
     pub ledger_chunk_size: u64,
     /// `iss` and `sub` of the service's COSE signatures.

@@ -50,6 +50,8 @@ fn settings(members: Vec<GenesisMember>) -> Settings {
         node_validity_days: 1,
         node_data: None,
         ledger_directory: PathBuf::from("ledger"),
+        snapshot_directory: PathBuf::from("snapshots"),
+        snapshot_tx_count: 10_000,
         ledger_chunk_size: 5 << 20,
         cose_claims: (String::new(), String::new()),
         interfaces: vec![Interface {
@@ -196,6 +198,7 @@ async fn a_node_starts_serves_and_leaves_a_ledger_that_verifies() {
     let directory = tempfile::tempdir().unwrap();
     let mut settings = settings(vec![member(true, None)]);
     settings.ledger_directory = directory.path().join("ledger");
+    settings.snapshot_directory = directory.path().join("snapshots");
     let application = ccf_rs::Application {
         title: "test",
         version: "1",

@@ -107,6 +107,72 @@ fn the_demo_takes_real_evidence() {
     }
 }
 
+/// Opening a service takes a snapshot, as on CCF; members may ask for another.
+#[test]
+fn snapshots_are_ccfs() {
+    let mut scene = tests::scene::Scene::set();
+    let folder = scene.service.folder().join("snapshots");
+    let first = committed(&folder, 1);
+    let client = scene.service.client();
+    let latest = client.exchange(Request::get("/node/snapshot")).unwrap();
+    assert_eq!(latest.status(), 308);
+    let path = format!("/node/snapshot/{}", first[0]);
+    let served = client.send(Request::get(path)).unwrap();
+    let stored = std::fs::read(folder.join(&first[0])).unwrap();
+    assert_eq!(served.body(), stored);
+    // What is private is so here too.
+    assert!(!crate::releases::contains(
+        &stored,
+        tests::scene::SECRET.as_bytes()
+    ));
+    let actions = governance::member::Actions::new().action("trigger_snapshot", Value::Null);
+    scene.service.accept(&scene.members, &actions);
+    // It is taken at the next signature.
+    let second = committed(&folder, 2);
+    scene.service.stop();
+    let ledger = ledger_tools::verify_directory(
+        &scene.service.ledger(),
+        &ledger_tools::VerifyOptions::default(),
+    )
+    .unwrap();
+    assert_eq!(ledger.last, ledger.verified_until);
+    let Some(python) = python("snapshots_are_ccfs") else {
+        return;
+    };
+    // CCF's class verifies the receipt as it opens a file, and reads every public table. (Its script would stop at a key
+    // that is no text, which CCF's own virtual platform writes too.)
+    let script = "import ccf.ledger, sys\n\
+                  s = ccf.ledger.Snapshot(sys.argv[1])\n\
+                  d = s.get_public_domain()\n\
+                  print(d.get_seqno(), s.is_committed(), len(d.get_tables()) > 10)";
+    for name in second {
+        let output = Command::new(&python)
+            .args(["-c", script])
+            .arg(folder.join(&name))
+            .output()
+            .unwrap();
+        let at = name.split('_').nth(1).unwrap();
+        assert_eq!(text(&output).trim(), format!("{at} True True"), "{name}");
+    }
+}
+
+/// The committed snapshots of a folder, once there are so many.
+fn committed(folder: &Path, count: usize) -> Vec<String> {
+    for _ in 0..500 {
+        let mut names: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.ends_with(".committed"))
+            .collect();
+        if names.len() >= count {
+            names.sort();
+            return names;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("fewer than {count} snapshots in {}", folder.display());
+}
+
 /// A member's messages, signed by `ccf_cose_sign1`.
 struct ForeignSigner<'a> {
     python: PathBuf,

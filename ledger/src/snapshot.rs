@@ -1,0 +1,107 @@
+//! Snapshots: all tables as they were at a signature (ledger format, section 13).
+//!
+//! ```text
+//! entry     as a transaction's, version 1, flags 0, type 1; its IV has view 0 and the snapshot bit
+//! receipt   of the transaction whose claims digest is that of the entry: canonical JSON to the end of the file
+//! ```
+
+use std::hash::Hasher as _;
+
+use siphasher::sip::SipHasher24;
+
+use crate::cursor::put_vec;
+use crate::entry::{begin, seal, snapshot_iv};
+use crate::hash::Digest;
+use crate::id::Seqno;
+use crate::secret::{LedgerSecret, SecretError};
+use crate::write_set::is_public;
+
+/// The table that names each snapshot's digest, under [`SINGLE_KEY`](crate::SINGLE_KEY).
+pub const SNAPSHOT_EVIDENCE_MAP: &str = "public:ccf.internal.snapshot_evidence";
+
+/// One table.
+#[derive(Clone, Debug)]
+pub struct SnapshotMap<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Position of the last write to it.
+    pub version: Seqno,
+    /// Its rows: key, value, position of the last write.
+    pub rows: Vec<(&'a [u8], &'a [u8], Seqno)>,
+}
+
+/// What a snapshot is of.
+#[derive(Clone, Copy, Debug)]
+pub struct SnapshotPoint<'a> {
+    /// Position of a signature.
+    pub seqno: Seqno,
+    /// Merkle leaf of that signature.
+    pub leaf: Digest,
+    /// The first position of each view, from view 1.
+    pub view_history: &'a [Seqno],
+}
+
+/// Encodes the entry of a snapshot. Every table that was ever written belongs in it, also empty ones. The digest of the
+/// bytes is what the evidence transaction names and claims.
+///
+/// # Errors
+/// [`SecretError::Internal`] when the cipher fails.
+pub fn encode_snapshot(
+    point: SnapshotPoint<'_>,
+    mut maps: Vec<SnapshotMap<'_>>,
+    secret: &LedgerSecret,
+) -> Result<Vec<u8>, SecretError> {
+    maps.sort_by_key(|map| map.name);
+    let mut bytes = begin(1);
+    bytes.extend_from_slice(&point.seqno.0.to_le_bytes());
+    bytes.extend_from_slice(&[0; 8]);
+    put_vec(&mut bytes, point.leaf.as_ref());
+    let history: Vec<u8> = point
+        .view_history
+        .iter()
+        .flat_map(|first| first.0.to_le_bytes())
+        .collect();
+    put_vec(&mut bytes, &history);
+    put_sections(&mut maps, true, &mut bytes);
+    let private_at = bytes.len();
+    put_sections(&mut maps, false, &mut bytes);
+    seal(&mut bytes, private_at, snapshot_iv(point.seqno), 0, secret)?;
+    Ok(bytes)
+}
+
+fn put_sections(maps: &mut [SnapshotMap<'_>], public: bool, out: &mut Vec<u8>) {
+    for map in maps.iter_mut().filter(|map| is_public(map.name) == public) {
+        put_vec(out, map.name.as_bytes());
+        out.extend_from_slice(&map.version.0.to_le_bytes());
+        map.rows.sort_by_key(|(key, ..)| (key_order(key), *key));
+        let mut body = Vec::new();
+        for (key, value, version) in &map.rows {
+            put_vec(&mut body, key);
+            pad(&mut body);
+            body.extend_from_slice(&(8 + value.len() as u64).to_le_bytes());
+            body.extend_from_slice(&version.0.to_le_bytes());
+            body.extend_from_slice(value);
+            pad(&mut body);
+        }
+        put_vec(out, &body);
+    }
+}
+
+/// To a multiple of eight bytes.
+fn pad(body: &mut Vec<u8>) {
+    body.resize(body.len().next_multiple_of(8), 0);
+}
+
+/// Rows are in the order of this number. Of equal ones any order is valid; here it is that of the keys.
+fn key_order(key: &[u8]) -> u32 {
+    let mut hasher = SipHasher24::new_with_keys(0x7720_796f_726c_694b, 0x2165_7265_6820_7361);
+    hasher.write(key);
+    // The low half, on purpose.
+    (hasher.finish() & u64::from(u32::MAX)) as u32
+}
+
+/// [`key_order`], for tests against known answers.
+#[doc(hidden)]
+pub fn snapshot_key_order(key: &[u8]) -> u32 {
+    key_order(key)
+}

@@ -1,0 +1,213 @@
+//! Snapshots of the tables, taken beside the commit thread (ledger format, section 13).
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use ccf_rs::{Seqno, View, WriteHost as _};
+use ledger::{
+    Digest, SINGLE_KEY, SNAPSHOT_EVIDENCE_MAP, SnapshotMap, SnapshotPoint, canonical,
+    encode_snapshot,
+};
+use serde_json::json;
+
+use super::history::{History, Ledger};
+use crate::store::{Access, State, Store, Transaction};
+
+/// Where snapshots go, and when one is taken.
+#[derive(Clone, Debug)]
+pub struct Snapshots {
+    /// The directory.
+    pub directory: PathBuf,
+    /// Transactions after which one is due.
+    pub every: u64,
+    /// Set to take one at the next signature.
+    pub requested: Arc<AtomicBool>,
+}
+
+/// The commit thread's side.
+pub(super) struct Snapshotter {
+    settings: Snapshots,
+    last: Seqno,
+    running: Option<JoinHandle<()>>,
+}
+
+/// What a snapshot is made of. The state is shared, not copied.
+pub(super) struct Job {
+    pub(super) state: Arc<State>,
+    pub(super) leaf: Digest,
+    pub(super) view: View,
+    pub(super) store: Arc<Store>,
+    pub(super) history: Arc<History>,
+    pub(super) now: Duration,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error("{0}")]
+    Ledger(String),
+    #[error("{path}: {error}", path = .path.display())]
+    File { path: PathBuf, error: io::Error },
+}
+
+impl Snapshotter {
+    pub(super) fn new(settings: Snapshots) -> Self {
+        Self {
+            settings,
+            last: Seqno(0),
+            running: None,
+        }
+    }
+
+    /// Whether one is to be taken at this signature. Never two at a time: a request waits.
+    pub(super) fn is_due(&mut self, signature: Seqno) -> bool {
+        if self.running.as_ref().is_some_and(|job| !job.is_finished()) {
+            return false;
+        }
+        let due = self.settings.requested.swap(false, Ordering::AcqRel)
+            || signature.0 - self.last.0 >= self.settings.every;
+        if due {
+            self.last = signature;
+        }
+        due
+    }
+
+    /// Takes one, on a thread of its own.
+    pub(super) fn take(&mut self, job: Job) {
+        let directory = self.settings.directory.clone();
+        let spawned = thread::Builder::new()
+            .name("snapshot".to_owned())
+            .spawn(move || {
+                let at = job.state.seqno();
+                match job.run(&directory) {
+                    Ok(Some(file)) => tracing::info!(file = %file.display(), "snapshot written"),
+                    Ok(None) => {}
+                    Err(error) => tracing::error!(%error, %at, "no snapshot"),
+                }
+            });
+        match spawned {
+            Ok(handle) => self.running = Some(handle),
+            Err(error) => tracing::error!(%error, "no thread for a snapshot"),
+        }
+    }
+
+    /// Waits for the one being taken.
+    pub(super) fn finish(&mut self) {
+        if let Some(running) = self.running.take()
+            && running.join().is_err()
+        {
+            tracing::error!("a snapshot's thread panicked");
+        }
+    }
+}
+
+impl Job {
+    /// The file written; none when the node stops before the evidence is in the ledger.
+    fn run(&self, directory: &Path) -> Result<Option<PathBuf>, Failed> {
+        let bytes = self.encode()?;
+        let Some(evidence) = self.commit_evidence(Digest::of(&bytes))? else {
+            return Ok(None);
+        };
+        let receipt = self.history.receipt(evidence).map_err(ledger)?;
+        let receipt = canonical(&receipt).map_err(ledger)?;
+        let name = format!("snapshot_{}_{evidence}", self.state.seqno());
+        let file = directory.join(&name);
+        let committed = directory.join(format!("{name}{COMMITTED}"));
+        write(directory, &file, &committed, &[&bytes, &receipt])
+            .map_err(|error| Failed::File { path: file, error })?;
+        Ok(Some(committed))
+    }
+
+    fn encode(&self) -> Result<Vec<u8>, Failed> {
+        let seqno = self.state.seqno();
+        let secret = self
+            .history
+            .secret_at(seqno)
+            .ok_or_else(|| ledger(format!("no ledger secret at {seqno}")))?;
+        let maps = self.state.tables().map(|(name, version)| SnapshotMap {
+            name,
+            version: ledger::Seqno(version.0),
+            rows: self
+                .state
+                .versioned_rows(name)
+                .map(|(key, value, version)| (&**key, &**value, ledger::Seqno(version.0)))
+                .collect(),
+        });
+        // A service that was only ever started has one view, and those before it began with it.
+        let views = usize::try_from(self.view.0).map_err(ledger)?;
+        let point = SnapshotPoint {
+            seqno: ledger::Seqno(seqno.0),
+            leaf: self.leaf,
+            view_history: &vec![ledger::Seqno(1); views],
+        };
+        encode_snapshot(point, maps.collect(), &secret).map_err(ledger)
+    }
+
+    /// Writes the digest to the ledger and waits until it is signed.
+    fn commit_evidence(&self, digest: Digest) -> Result<Option<Seqno>, Failed> {
+        let chain = Ledger::new(
+            Arc::clone(&self.history),
+            Arc::downgrade(&self.store),
+            self.view,
+        );
+        let mut transaction = Transaction::new(
+            self.store.newest(),
+            None,
+            Arc::new(chain),
+            Access::Framework,
+            self.now,
+        );
+        let row = json!({ "hash": digest.to_string(), "version": self.state.seqno().0 });
+        let row = canonical(&row).map_err(ledger)?;
+        transaction
+            .put(SNAPSHOT_EVIDENCE_MAP, &SINGLE_KEY, &row)
+            .map_err(ledger)?;
+        transaction.set_claims_digest(digest.0).map_err(ledger)?;
+        // The store refuses when the node stops; then there is nothing to be done about it.
+        let Ok(appended) = self.store.append(transaction) else {
+            return Ok(None);
+        };
+        match appended.durable.blocking_recv() {
+            Ok(Ok(())) => Ok(Some(appended.seqno)),
+            _ => Ok(None),
+        }
+    }
+}
+
+const COMMITTED: &str = ".committed";
+
+/// A name with the suffix is complete on disk.
+fn write(directory: &Path, file: &Path, committed: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    let mut out = File::create(file)?;
+    for part in parts {
+        out.write_all(part)?;
+    }
+    out.sync_all()?;
+    fs::rename(file, committed)?;
+    File::open(directory)?.sync_all()
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "used as an error mapper")]
+fn ledger(error: impl ToString) -> Failed {
+    Failed::Ledger(error.to_string())
+}
+
+/// Names of the committed snapshots in a directory, oldest first.
+pub fn committed_snapshots(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut found: Vec<(u64, String)> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter_map(|name| {
+            let stem = name.strip_prefix("snapshot_")?.strip_suffix(COMMITTED)?;
+            let (at, evidence) = stem.split_once('_')?;
+            evidence.parse::<u64>().ok()?;
+            Some((at.parse().ok()?, name))
+        })
+        .collect();
+    found.sort();
+    found.into_iter().map(|(_, name)| name).collect()
+}
