@@ -21,6 +21,8 @@ pub enum Host {
         /// Trust the simulated platform in place of AMD and Microsoft.
         simulated: bool,
     },
+    /// A program linked with CCF, which takes the same configuration.
+    Ccf(PathBuf),
 }
 
 /// A running service, and its files until it is dropped. Nothing survives a test, however it ends.
@@ -42,8 +44,24 @@ impl Host {
                 }
                 command
             }
+            Self::Ccf(program) => {
+                let mut command = Command::new(program);
+                command.args(["--config", "node.json"]);
+                command
+            }
         }
     }
+}
+
+/// A program of an installed CCF (`CCF_DIR`, by default `/opt/ccf`). Without it the test that asks is reported as skipped.
+pub fn ccf_program(name: &str, test: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("CCF_DIR").map_or_else(|| "/opt/ccf".into(), PathBuf::from);
+    let program = folder.join("bin").join(name);
+    if program.is_file() {
+        return Some(program);
+    }
+    println!("SKIPPED {test}: no {}", program.display());
+    None
 }
 
 /// The program under test: what `CLEANROOM_PROGRAM` names, else the one built beside this test.
@@ -107,7 +125,21 @@ impl Service {
         let address = addresses["primary_rpc_interface"].as_str().unwrap();
         service.url = format!("https://{address}");
         service.certificate = service.appears("service_cert.pem");
+        service.answers();
         service
+    }
+
+    /// A CCF node writes its files before it accepts connections.
+    fn answers(&self) {
+        let patience = Instant::now() + Duration::from_secs(60);
+        while self.client().network().is_err() {
+            assert!(
+                Instant::now() < patience,
+                "no answer; the node says:\n{}",
+                self.log()
+            );
+            sleep(Duration::from_millis(20));
+        }
     }
 
     /// The text of a file the node writes when it is ready.

@@ -1,0 +1,64 @@
+//! A real CCF node, governed by our constitution from its first transaction.
+
+use std::time::Duration;
+
+use governance::Identity;
+use governance::member::Actions;
+use governance::service::ProposalState;
+use ledger_tools::{VerifyOptions, verify_directory};
+use serde_json::{Value, json};
+use tests::service::{Host, Service, ccf_program};
+
+#[test]
+fn our_constitution_governs_a_ccf_node() {
+    let Some(program) = ccf_program("js_generic", "our_constitution_governs_a_ccf_node") else {
+        return;
+    };
+    let identities = ["member0", "member1"].map(|name| {
+        let identity = Identity::generate(name, Duration::from_secs(3600)).unwrap();
+        identity.with_encryption_key().unwrap()
+    });
+    let founders: Vec<&Identity> = identities.iter().collect();
+    let mut service = Service::start(&Host::Ccf(program), &founders);
+    let members = service.open(&founders);
+    assert_eq!(
+        service.client().constitution().unwrap(),
+        constitution::default_module()
+    );
+
+    let newcomer = Identity::generate("member2", Duration::from_secs(3600)).unwrap();
+    let contract = json!({"contractId": "c1", "contract": {"data": "terms"}});
+    let claims = json!({"x-ms-sevsnpvm-hostdata": ["a1".repeat(32)]});
+    let policy = json!({"contractId": "c1", "type": "add", "claims": claims});
+    let tcb = json!({"cpuid": "00a00f11", "tcb_version": "db18000000000004"});
+    for actions in [
+        Actions::new().action("set_contract", contract.clone()),
+        Actions::new().action("set_clean_room_policy", policy),
+        Actions::new().action("set_platform_policy", json!({"policy": {"vmpl": [0]}})),
+        Actions::new().action("set_snp_minimum_tcb_version_hex", tcb),
+        Actions::new()
+            .action("trigger_ledger_rekey", Value::Null)
+            .action("trigger_snapshot", Value::Null),
+        Actions::new().set_member(newcomer.certificate(), None, &json!({"identifier": "c"})),
+        Actions::new().action(
+            "set_constitution",
+            json!({"constitution": constitution::default_module()}),
+        ),
+    ] {
+        service.accept(&members, &actions);
+    }
+
+    // What the rules refuse, they refuse here.
+    let refused = members[0].propose(&Actions::new().action("set_js_app", json!({})));
+    let error = refused.unwrap_err();
+    assert_eq!(error.code(), Some("ProposalFailedToValidate"));
+    assert!(error.to_string().contains("CON-03"), "{error}");
+    let again = members[0]
+        .propose(&Actions::new().action("set_contract", contract))
+        .unwrap();
+    assert_eq!(again.proposal_state, ProposalState::Rejected);
+
+    service.stop();
+    let report = verify_directory(&service.ledger(), &VerifyOptions::default()).unwrap();
+    assert!(report.verified_until.is_some());
+}
