@@ -25,7 +25,7 @@ function isCounted(data) {
   );
 }
 
-// [{id, active, joining, data}] of all members.
+// [{id, active, joining, data, recovery_role}] of all members.
 function allMembers() {
   return gov("members.info")
     .entries()
@@ -35,6 +35,7 @@ function allMembers() {
       active: info.status === "Active",
       joining: info.status === "Accepted",
       data: info.member_data,
+      recovery_role: info.recovery_role,
     }));
 }
 
@@ -47,8 +48,25 @@ function holdsShare(id) {
   return gov("members.encryption_public_keys").has(id);
 }
 
-function countShareHolders() {
-  return allMembers().filter((member) => member.active && holdsShare(member.id)).length;
+// The part an Active member takes in recovery: "Participant" with one of the shares, "Owner" with all of the key, or undefined.
+function recoveryRole({ id, active, recovery_role: role }) {
+  if (!active || !holdsShare(id)) return undefined;
+  return isAbsent(role) ? "Participant" : ["Participant", "Owner"].find((known) => known === role);
+}
+
+// Whether those who hold shares could recover the service: as many participants as the threshold asks for, or owners alone
+// where one is enough. It is what CCF asks for when it issues shares.
+function canReach(threshold) {
+  const roles = allMembers().map(recoveryRole);
+  const participants = roles.filter((role) => role === "Participant").length;
+  return participants > 0 ? threshold <= participants : threshold <= 1 && roles.includes("Owner");
+}
+
+// CON-36: the recovery threshold is one that the Active holders of shares can reach.
+function checkThreshold(threshold) {
+  if (!canReach(threshold)) {
+    refuse("CON-36", `the Active members with shares cannot reach the threshold ${threshold}`);
+  }
 }
 
 // CON-37: somebody is left to vote. Without a counted Active member nothing could ever be accepted again.
@@ -73,9 +91,11 @@ action("set_member", {
         refuse("CON-35", "recovery_role needs encryption_pub_key");
       }
     }
+    checkNamedHolder(ccf.pemToId(args.cert), args);
   },
   apply(args) {
     const id = ccf.pemToId(args.cert);
+    checkNamedHolder(id, args);
     keepElectorate(() => {
       gov("members.certs").setText(id, args.cert);
       const keys = gov("members.encryption_public_keys");
@@ -125,20 +145,14 @@ action("remove_member", {
     const id = args.member_id;
     const info = memberInfo(id);
     if (info === undefined) return;
-    const heldShare = info.status === "Active" && holdsShare(id);
-    if (heldShare) {
-      const left = countShareHolders() - 1;
-      const threshold = serviceConfig().recovery_threshold;
-      if (left < threshold) {
-        refuse("CON-36", `${left} members with shares would be left, fewer than the threshold ${threshold}`);
-      }
-    }
+    const heldShare = recoveryRole({ ...info, id, active: info.status === "Active" }) !== undefined;
     keepElectorate(() => {
       for (const table of ["info", "encryption_public_keys", "certs", "acks"]) {
         gov(`members.${table}`).delete(id);
       }
       gov("history").delete(id);
     });
+    if (heldShare) checkThreshold(serviceConfig().recovery_threshold);
     // Who held a share must not be able to help open what is written from now on.
     if (heldShare && serviceInfo().status === "Open") ccf.node.triggerLedgerRekey();
   },

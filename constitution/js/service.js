@@ -15,11 +15,13 @@ action("transition_service_to_open", {
   check(args) {
     checkCertificate(args.next_service_identity, "next_service_identity");
     optional(checkCertificate, args.previous_service_identity, "previous_service_identity");
+    checkRecoveryArguments(args);
   },
-  apply(args) {
+  apply(args, proposalId) {
     const previous = args.previous_service_identity;
-    if (serviceInfo().status === "Recovering" && isAbsent(previous)) {
-      refuse("CON-39", "opening a recovering service needs the previous service identity");
+    if (serviceInfo().status === "Recovering") {
+      if (isAbsent(previous)) refuse("CON-39", "opening a recovering service needs the previous service identity");
+      recordRecovery(args, proposalId);
     }
     ccf.node.transitionServiceToOpen(
       isAbsent(previous) ? undefined : ccf.strToBuf(previous),
@@ -49,16 +51,12 @@ action("trigger_ledger_rekey", {
   },
 });
 
-// CON-36: the recovery threshold is one that the members who hold shares can reach.
 function checkNewThreshold(threshold) {
   const status = serviceInfo().status;
   if (status === "WaitingForRecoveryShares") {
     refuse("CON-36", `the threshold cannot be set while the service is ${status}`);
   }
-  const holders = countShareHolders();
-  if (status === "Open" && threshold > holders) {
-    refuse("CON-36", `threshold ${threshold} is above the ${holders} Active members with shares`);
-  }
+  if (status === "Open") checkThreshold(threshold);
 }
 
 function updateServiceConfig(changes) {

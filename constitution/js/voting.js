@@ -12,6 +12,10 @@ const VETOABLE = [
   "set_contract_runtime_options_enable_logging",
   "set_contract_runtime_options_enable_telemetry",
   "set_member_document",
+  "set_contract_options",
+  "set_application_options",
+  "set_recovery_policy",
+  "remove_recovery_policy",
 ];
 
 const SWITCHED_OFF_BY_ANYBODY = [

@@ -32,6 +32,8 @@ pub fn parts() -> &'static [Part] {
         "claims.js",
         "policies.js",
         "platform.js",
+        "options.js",
+        "recovery.js",
         "keys.js",
         "identities.js",
         "refused.js",

@@ -3,6 +3,11 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{KeyPair as _, RsaKeyPair};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use constitution::{
     Effects, Engine, EngineError, InProcess, Kv, Limits, MemoryKv, ProposalState, Vote,
     default_module,
@@ -20,6 +25,14 @@ pub fn certificate() -> String {
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
     let params = rcgen::CertificateParams::new(vec![]).unwrap();
     params.self_signed(&key).unwrap().pem()
+}
+
+/// The PEM of an RSA key nobody has seen before.
+pub fn rsa_public_key() -> String {
+    let key = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+    let der: PublicKeyX509Der<'_> = key.public_key().as_der().unwrap();
+    let text = STANDARD.encode(der.as_ref());
+    format!("-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n")
 }
 
 /// What the constitution answered about one proposal.

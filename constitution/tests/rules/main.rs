@@ -10,6 +10,8 @@ mod actions;
 mod consortium;
 mod documented;
 mod operator;
+mod options;
 mod platform;
 mod policies;
+mod recovery;
 mod voting;
