@@ -11,6 +11,15 @@ pub(crate) const PEOPLE: [Auth; 3] = [Auth::MemberCert, Auth::UserCert, Auth::Jw
 pub(crate) const PEOPLE_OR_ANYONE: [Auth; 4] =
     [Auth::MemberCert, Auth::UserCert, Auth::Jwt, Auth::Anonymous];
 
+/// How a caller who is not [`registered`] is refused.
+pub(crate) const NOT_REGISTERED: [(u16, &str); 2] = [
+    (403, "CallerNotAuthorized"),
+    (403, "CallerTenantNotAuthorized"),
+];
+
+/// How a caller who is no [`active_member`] is refused.
+pub(crate) const NOT_ACTIVE: [(u16, &str); 1] = [(403, "CallerNotAuthorized")];
+
 /// A registered caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Person {

@@ -11,12 +11,13 @@ use ccf_rs::{
     Auth, Context, Endpoints, Error, Raw, ReadContext, Reply, Result, Seqno, Table, TxId,
     WriteContext,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::App;
-use crate::callers::{PEOPLE, registered};
+use crate::callers::{NOT_REGISTERED, PEOPLE, registered};
 use crate::ids::ContractId;
 use crate::json::{given, given_raw};
 use crate::proposals;
@@ -26,12 +27,27 @@ pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
         .get("/contracts", list)
         .auth(PEOPLE)
         .summary("List the ids of contracts, all or those in one state")
+        .query::<ListQuery>()
+        .reply::<List>()
+        .refuses(NOT_REGISTERED)
+        .refuses([(400, "InvalidParameter")])
         .put("/contracts/{contractId}", put)
         .auth([Auth::MemberCert])
         .summary("Create or change the draft of a contract")
+        .body::<PutContract>()
+        .answers(200, "The draft is stored.")
+        .refuses([
+            (400, "DataMissing"),
+            (405, "ContractAlreadyAccepted"),
+            (409, "ContractAlreadyExists"),
+            (412, "PreconditionFailed"),
+        ])
         .post("/contracts/{contractId}", show)
         .auth(PEOPLE)
         .summary("Read a contract, its state and its version")
+        .reply::<Shown<'_>>()
+        .refuses(NOT_REGISTERED)
+        .refuses([(404, "ContractNotFound")])
 }
 
 /// Whether the consortium accepted a contract.
@@ -81,25 +97,64 @@ struct Proposed {
     version: Option<Value>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Contract")]
 struct Shown<'a> {
     id: &'a ContractId,
-    state: &'static str,
+    state: State,
+    /// Of the draft or the accepted contract: the transaction that wrote it. Of a proposed contract: what the proposer wrote.
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<Value>,
+    /// The terms, as they were written.
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<Box<RawValue>>,
+    /// The proposal that would make it accepted, or did; empty for a draft.
     proposal_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    final_votes: Option<Vec<Value>>,
+    final_votes: Option<Vec<FinalVote>>,
+    /// False when what is proposed is not the draft.
     #[serde(skip_serializing_if = "Option::is_none")]
     draft_matches: Option<bool>,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "ContractState")]
+enum State {
+    Draft,
+    Proposed,
+    Accepted,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct FinalVote {
+    member_id: String,
+    vote: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Contracts")]
+struct List {
+    value: Vec<Listed>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ContractReference")]
+struct Listed {
+    id: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct ListQuery {
+    /// `Draft`, `Proposed` or `Accepted`; all when absent.
+    state: Option<String>,
+}
+
 fn list(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
     registered(ctx)?;
-    let state = ctx.query("state")?.filter(|state| !state.is_empty());
+    let query: ListQuery = ctx.queries()?;
+    let state = query.state.filter(|state| !state.is_empty());
     let accepted: BTreeSet<String> = ctx.read(&ACCEPTED_KEYS).keys()?.into_iter().collect();
     let drafts: BTreeSet<String> = ctx.read(&DRAFT_KEYS).keys()?.into_iter().collect();
     let ids: Vec<&String> = match state.as_deref() {
@@ -120,8 +175,11 @@ fn list(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
             );
         }
     };
-    let value: Vec<_> = ids.into_iter().map(|id| json!({ "id": id })).collect();
-    Reply::json(&json!({ "value": value }))
+    let value = ids
+        .into_iter()
+        .map(|id| Listed { id: id.clone() })
+        .collect();
+    Reply::json(&List { value })
 }
 
 fn proposed_ids<C: Context>(ctx: &mut C) -> Result<BTreeSet<String>> {
@@ -135,9 +193,11 @@ fn proposed_ids<C: Context>(ctx: &mut C) -> Result<BTreeSet<String>> {
 
 const SET_CONTRACT: &str = "set_contract";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct PutContract {
+    /// The terms: any JSON but `null`, `false`, `0` and `""`.
     data: Option<Box<RawValue>>,
+    /// To change a draft: its version.
     #[serde(default)]
     version: Value,
 }
@@ -205,7 +265,7 @@ fn show(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
     };
     Reply::json(&Shown {
         id: &contract,
-        state: "Draft",
+        state: State::Draft,
         version: version_in(ctx, &DRAFTS, &contract)?,
         data: Some(draft.data),
         proposal_id: String::new(),
@@ -235,11 +295,14 @@ fn accepted<'a, C: Context>(ctx: &mut C, contract: &'a ContractId) -> Result<Opt
     let votes = row
         .final_votes
         .iter()
-        .map(|(member, vote)| json!({ "memberId": member, "vote": vote }))
+        .map(|(member, vote)| FinalVote {
+            member_id: member.clone(),
+            vote: *vote,
+        })
         .collect();
     Ok(Some(Shown {
         id: contract,
-        state: "Accepted",
+        state: State::Accepted,
         version: version_in(ctx, &ACCEPTED, contract)?,
         data: row.data,
         proposal_id: row.proposal_id.unwrap_or_default(),
@@ -272,7 +335,7 @@ fn proposed<'a, C: Context>(
         let differs = draft.is_some_and(|draft| !same(copy.data.as_deref(), Some(&draft.data)));
         return Ok(Some(Shown {
             id: contract,
-            state: "Proposed",
+            state: State::Proposed,
             version: copy.version,
             data: copy.data,
             proposal_id: proposal.id,

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 
 use attestation::{AppraisedClaims, ClaimPolicy, POLICY_CLAIMS, Sha256Digest};
 use ccf_rs::{Context, Endpoints, Error, ReadContext, Reply, Result, Table, WriteContext};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::App;
-use crate::callers::{PEOPLE, registered};
-use crate::envelope::Envelope;
+use crate::callers::{NOT_REGISTERED, PEOPLE, registered};
+use crate::envelope::{self, Envelope};
 use crate::ids::{ContractId, DelegateId, DelegateType, behind, composite};
 use crate::policies::{self, Change, Source};
 use crate::replays::{self, Seen};
@@ -22,17 +23,28 @@ pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
         .get("/contracts/{contractId}/cleanroompolicy/delegates", list)
         .auth(PEOPLE)
         .summary("List the delegate policies of a contract")
+        .reply::<List>()
+        .refuses(NOT_REGISTERED)
         .post(
             "/contracts/{contractId}/cleanroompolicy/delegates/{delegateType}/{delegateId}",
             show,
         )
         .auth(PEOPLE)
         .summary("Read a delegate policy")
+        .reply::<Shown>()
+        .refuses(NOT_REGISTERED)
         .put(
             "/contracts/{contractId}/cleanroompolicy/delegates/{delegateType}/{delegateId}",
             put,
         )
         .summary("Change a delegate policy, as an attested clean room")
+        .body::<Envelope>()
+        .answers(
+            200,
+            "The policy is changed, or this request was made before.",
+        )
+        .refuses(envelope::SIGNED_REFUSALS)
+        .refuses([(400, "InvalidPolicy")])
 }
 
 /// The delegate policy for one purpose, if there is one.
@@ -60,6 +72,28 @@ struct Delegate {
     installed_by: Value,
 }
 
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Delegates")]
+struct List {
+    value: Vec<Listed>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "DelegateReference")]
+struct Listed {
+    delegate_type: String,
+    delegate_id: String,
+}
+
+/// Claim names, each with the values that are accepted.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DelegatePolicy")]
+struct Shown {
+    #[schemars(with = "BTreeMap<String, Vec<Value>>")]
+    claims: ClaimPolicy,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct PutDelegate {
@@ -85,20 +119,23 @@ fn list(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
     registered(ctx)?;
     let contract: ContractId = ctx.path("contractId")?;
     let prefix = composite(&[contract.as_str()]);
-    let value: Vec<_> = ctx
+    let value = ctx
         .read(&DELEGATES)
         .range(Some(prefix.as_bytes()), Some(&behind(&prefix)), usize::MAX)?
         .into_iter()
-        .map(|(_, d)| json!({ "delegateType": d.delegate_type, "delegateId": d.delegate_id }))
+        .map(|(_, d)| Listed {
+            delegate_type: d.delegate_type,
+            delegate_id: d.delegate_id,
+        })
         .collect();
-    Reply::json(&json!({ "value": value }))
+    Reply::json(&List { value })
 }
 
 fn show(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
     registered(ctx)?;
     let (contract, kind, id) = target(ctx)?;
-    let policy = policy(ctx, &contract, kind.as_str(), id.as_str())?.unwrap_or_default();
-    Reply::json(&json!({ "claims": policy }))
+    let claims = policy(ctx, &contract, kind.as_str(), id.as_str())?.unwrap_or_default();
+    Reply::json(&Shown { claims })
 }
 
 fn put(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {

@@ -3,6 +3,7 @@
 //! Anybody may read it: deployers fetch it before they have an identity.
 
 use ccf_rs::{Context, Endpoints, ReadContext, Reply, Result, Table};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -14,8 +15,10 @@ pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
     endpoints
         .post("/contracts/{contractId}/deploymentspec", spec)
         .summary("Read the deployment specification of a contract and what is proposed for it")
+        .reply::<Shown>()
         .post("/contracts/{contractId}/deploymentinfo", info)
         .summary("Read the deployment information of a contract and what is proposed for it")
+        .reply::<Shown>()
 }
 
 static SPECS: Table<String, Deployed> = Table::json("public:ccf.gov.deployment_specs");
@@ -26,8 +29,10 @@ struct Deployed {
     data: Option<Box<RawValue>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Deployment")]
 struct Shown {
+    /// Open proposals that would change it.
     #[serde(rename = "proposalIds")]
     proposal_ids: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

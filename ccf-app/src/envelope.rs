@@ -26,8 +26,9 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use ccf_rs::{Context, Error, Result};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::App;
 use crate::json::given;
@@ -35,19 +36,64 @@ use crate::platform;
 use crate::policies::{ContractPolicy, Source};
 
 /// An envelope as it arrived.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(crate) struct Envelope {
+    /// `snp-caci`, also when absent or empty.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     platform: Value,
+    /// The evidence; its form depends on the platform.
     #[serde(default)]
+    #[schemars(with = "Option<Map<String, Value>>")]
     attestation: Value,
+    /// The attested key: what is released is wrapped to it.
     #[serde(default)]
+    #[schemars(with = "Option<PublicKey>")]
     encrypt: Value,
+    /// For signed requests: the attested key again, and its signature over the bytes of `data`.
     #[serde(default)]
+    #[schemars(with = "Option<Signed>")]
     sign: Value,
+    /// For signed requests: base64 of the JSON payload.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     data: Value,
 }
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+#[allow(dead_code, reason = "its schema is used")]
+struct PublicKey {
+    /// Base64 of the PEM text of an RSA key of 2048 to 4096 bits.
+    public_key: String,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+#[allow(dead_code, reason = "its schema is used")]
+struct Signed {
+    /// Base64 of the PEM text, the same as in `encrypt`.
+    public_key: String,
+    /// Base64 of the signature: RSASSA-PSS, SHA-256, salt 32.
+    signature: String,
+}
+
+/// How evidence is refused that releases nothing.
+pub(crate) const EVIDENCE_REFUSALS: [(u16, &str); 3] = [
+    (400, "AttestationMissing"),
+    (400, "UnsupportedPlatform"),
+    (400, FAILED),
+];
+
+/// How a signed request is refused.
+pub(crate) const SIGNED_REFUSALS: [(u16, &str); 6] = [
+    (400, "AttestationMissing"),
+    (400, "UnsupportedPlatform"),
+    (400, FAILED),
+    (400, "ReportDataMismatch"),
+    (400, "SignatureMismatch"),
+    (409, "RequestReplayed"),
+];
 
 /// A payload whose signature by the attested key holds.
 pub(crate) struct SignedPayload {

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Text that is no name of this kind.
@@ -17,8 +18,9 @@ pub(crate) struct InvalidName {
 macro_rules! names {
     ($($(#[$doc:meta])* $name:ident up to $most:literal;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
         #[serde(transparent)]
+        #[schemars(extend("minLength" = 1, "maxLength" = $most))]
         pub(crate) struct $name(String);
 
         #[allow(dead_code, reason = "one macro, not every name is looked at")]

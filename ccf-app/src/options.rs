@@ -10,11 +10,13 @@ use attestation::Policies;
 use ccf_rs::{
     Auth, Caller, Context, Endpoints, Error, ReadContext, Reply, Result, Table, WriteContext,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use crate::App;
-use crate::callers::{PEOPLE, PEOPLE_OR_ANYONE, active_member, is_member, registered};
+use crate::callers::{
+    NOT_ACTIVE, NOT_REGISTERED, PEOPLE, PEOPLE_OR_ANYONE, active_member, is_member, registered,
+};
 use crate::contracts;
 use crate::envelope::{self, Envelope};
 use crate::ids::ContractId;
@@ -29,22 +31,38 @@ pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
         )
         .auth(PEOPLE_OR_ANYONE)
         .summary("Status of a contract's runtime option; with evidence: consent check")
+        .optional_body::<Envelope>()
+        .reply::<Status>()
+        .refuses(NOT_REGISTERED)
+        .refuses(envelope::EVIDENCE_REFUSALS)
+        .refuses([(400, "InvalidOption")])
         .post(
             "/contracts/{contractId}/runtimeoptions/{option}/enable",
             enable,
         )
         .auth([Auth::MemberCert])
         .summary("Enable execution, as far as the calling member is concerned")
+        .answers(200, "The member's flag is set.")
+        .refuses(NOT_ACTIVE)
+        .refuses(NOT_CHANGED)
         .post(
             "/contracts/{contractId}/runtimeoptions/{option}/disable",
             disable,
         )
         .auth([Auth::MemberCert])
         .summary("Disable execution of a contract")
+        .answers(200, "The member's flag is set.")
+        .refuses(NOT_ACTIVE)
+        .refuses(NOT_CHANGED)
         .post("/runtimeoptions/{option}/status", service_status)
         .auth(PEOPLE)
         .summary("Status of an option of the service")
+        .reply::<Status>()
+        .refuses(NOT_REGISTERED)
+        .refuses([(400, "InvalidOption")])
 }
+
+const NOT_CHANGED: [(u16, &str); 2] = [(400, "InvalidOption"), (400, "ContractNotAccepted")];
 
 /// Members who disabled the execution of a contract and still are members.
 pub(crate) fn disabled_by<C: Context>(ctx: &mut C, contract: &ContractId) -> Result<Vec<String>> {
@@ -59,6 +77,50 @@ pub(crate) fn disabled_by<C: Context>(ctx: &mut C, contract: &ContractId) -> Res
 
 const ENABLED: &str = "enabled";
 const DISABLED: &str = "disabled";
+
+/// The answer to a question for a status.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "OptionStatus")]
+pub(crate) struct Status {
+    status: &'static str,
+    /// Why it is disabled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Reason>,
+    /// Of governed options: open proposals that would change it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proposal_ids: Option<Vec<String>>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DisabledReason")]
+struct Reason {
+    code: &'static str,
+    message: String,
+}
+
+impl Status {
+    /// Enabled or not, for no further reason.
+    pub(crate) fn of(enabled: bool) -> Self {
+        Self {
+            status: if enabled { ENABLED } else { DISABLED },
+            reason: None,
+            proposal_ids: None,
+        }
+    }
+
+    /// Disabled, and why.
+    pub(crate) fn disabled(code: &'static str, message: impl Into<String>) -> Self {
+        let reason = Reason {
+            code,
+            message: message.into(),
+        };
+        Self {
+            reason: Some(reason),
+            ..Self::of(false)
+        }
+    }
+}
 
 /// Flags of one contract: a JSON text that holds an array of pairs, as existing readers of the ledger expect.
 #[derive(Serialize, Deserialize)]
@@ -101,20 +163,18 @@ fn status(app: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
         _ => return Err(invalid_option()),
     };
     if !contracts::is_accepted(ctx, &contract)? {
-        return Reply::json(&json!({
-            "status": DISABLED,
-            "reason": {
-                "code": "ContractNotAccepted",
-                "message": "The contract has not been accepted.",
-            },
-        }));
+        let status = Status::disabled("ContractNotAccepted", "The contract has not been accepted.");
+        return Reply::json(&status);
     }
     let Some((table, actions)) = governed else {
         return execution_status(ctx, &contract);
     };
     let enabled = is_enabled(ctx, table, contract.as_str())?;
     let proposals = proposals::concerning(ctx, &actions, contract.as_str())?;
-    Reply::json(&json!({ "status": word(enabled), "proposalIds": proposals }))
+    Reply::json(&Status {
+        proposal_ids: Some(proposals),
+        ..Status::of(enabled)
+    })
 }
 
 const LOGGING_ACTIONS: [&str; 2] = [
@@ -128,16 +188,12 @@ const TELEMETRY_ACTIONS: [&str; 2] = [
 
 fn execution_status<C: Context>(ctx: &mut C, contract: &ContractId) -> Result<Reply> {
     let members = disabled_by(ctx, contract)?;
-    if members.is_empty() {
-        return Reply::json(&json!({ "status": ENABLED }));
-    }
-    Reply::json(&json!({
-        "status": DISABLED,
-        "reason": {
-            "code": "ContractDisabled",
-            "message": format!("Execution was disabled by: {}.", members.join(", ")),
-        },
-    }))
+    Reply::json(&if members.is_empty() {
+        Status::of(true)
+    } else {
+        let message = format!("Execution was disabled by: {}.", members.join(", "));
+        Status::disabled("ContractDisabled", message)
+    })
 }
 
 fn check_evidence<C: Context>(app: &App, ctx: &mut C, contract: &ContractId) -> Result<()> {
@@ -193,16 +249,12 @@ fn service_status(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
         return Err(invalid_option());
     }
     let enabled = is_enabled(ctx, &SERVICE, &option)?;
-    Reply::json(&json!({ "status": word(enabled) }))
+    Reply::json(&Status::of(enabled))
 }
 
 fn is_enabled<C: Context>(ctx: &mut C, table: &Table<String, Governed>, key: &str) -> Result<bool> {
     let stored = ctx.read(table).get(&key.to_owned())?;
     Ok(stored.is_some_and(|governed| governed.status.as_deref() == Some(ENABLED)))
-}
-
-fn word(enabled: bool) -> &'static str {
-    if enabled { ENABLED } else { DISABLED }
 }
 
 fn flags<C: Context>(ctx: &mut C, contract: &ContractId) -> Result<Vec<(String, String)>> {

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use attestation::{ClaimPolicy, HostData};
 use ccf_rs::{Context, Endpoints, Error, ReadContext, Reply, Result, Seqno, Table, TxId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::App;
-use crate::callers::{PEOPLE, registered};
+use crate::callers::{NOT_REGISTERED, PEOPLE, registered};
 use crate::ids::ContractId;
 use crate::platform;
 use crate::proposals;
@@ -18,6 +19,8 @@ pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
         .post("/contracts/{contractId}/cleanroompolicy", show)
         .auth(PEOPLE)
         .summary("Read the clean room policy of a contract and what is proposed for it")
+        .reply::<Shown>()
+        .refuses(NOT_REGISTERED)
 }
 
 /// The policy of a contract and where it comes from.
@@ -27,8 +30,9 @@ pub(crate) struct ContractPolicy {
 }
 
 /// Which decision a policy is the result of.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "PolicySource")]
 pub(crate) struct Source {
     /// The newest transaction that wrote what the policy now says; absent while there is no policy.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,16 +89,37 @@ fn show(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
     let contract: ContractId = ctx.path("contractId")?;
     let policy = of_contract(ctx, &contract)?;
     let proposals = proposals::concerning(ctx, &["set_clean_room_policy"], contract.as_str())?;
-    let mut body = json!({ "proposalIds": proposals, "policy": policy.claims });
-    let warnings = warnings(&policy.claims);
-    if !warnings.is_empty() {
-        body["warnings"] = Value::Array(warnings);
-    }
-    Reply::json(&body)
+    Reply::json(&Shown {
+        proposal_ids: proposals,
+        warnings: warnings(&policy.claims),
+        policy: policy.claims,
+    })
 }
 
-/// Values that members should not have agreed to.
-fn warnings(policy: &ClaimPolicy) -> Vec<Value> {
+/// The answer: claim names, each with the values that are accepted.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "CleanRoomPolicy")]
+struct Shown {
+    /// Open proposals that would change it.
+    proposal_ids: Vec<String>,
+    #[schemars(with = "BTreeMap<String, Vec<Value>>")]
+    policy: ClaimPolicy,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<Warning>,
+}
+
+/// A value that members should not have agreed to.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PolicyWarning")]
+struct Warning {
+    code: &'static str,
+    message: &'static str,
+    claim: &'static str,
+    value: Value,
+}
+
+fn warnings(policy: &ClaimPolicy) -> Vec<Warning> {
     policy
         .0
         .get(HOST_DATA)
@@ -106,13 +131,11 @@ fn warnings(policy: &ClaimPolicy) -> Vec<Value> {
                 .and_then(|text| text.parse::<HostData>().ok())
                 .is_some_and(platform::is_well_known)
         })
-        .map(|value| {
-            json!({
-                "code": "WellKnownHostData",
-                "message": "This host data lets a host run any code.",
-                "claim": HOST_DATA,
-                "value": value,
-            })
+        .map(|value| Warning {
+            code: "WellKnownHostData",
+            message: "This host data lets a host run any code.",
+            claim: HOST_DATA,
+            value: value.clone(),
         })
         .collect()
 }
@@ -172,7 +195,7 @@ pub(crate) fn edit(
 }
 
 /// Direction of an edit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Change {
     Add,

@@ -9,29 +9,24 @@
 //!
 //! # Release
 //!
-//! A release is a write: the record of it and the answer belong to one transaction. The value reaches a caller only through
-//! [`AppraisedClaims::wrap`], and [`AppraisedClaims`] is made by an appraisal and nothing else.
+//! See [`crate::releases`]: the record of a release and the answer belong to one transaction, and a value reaches a caller only wrapped to
+//! the attested key.
 
-use attestation::{AppraisedClaims, Policies, VerifiedEvidence};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use ccf_rs::{
     Caller, Context, Endpoints, Error, Raw, ReadContext, Reply, Result, Table, WriteContext,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::App;
-use crate::callers::{Kind, PEOPLE, PEOPLE_OR_ANYONE, registered};
-use crate::contracts;
-use crate::delegates;
+use crate::callers::{Kind, NOT_REGISTERED, PEOPLE, PEOPLE_OR_ANYONE, registered};
 use crate::envelope::{self, Envelope};
 use crate::ids::{ContractId, SecretId, SecretName};
 use crate::json::given;
-use crate::options;
-use crate::policies::{self, ContractPolicy};
-use crate::releases::{self, Attempt, Denial};
+use crate::policies;
+use crate::releases::{self, Asked, Given};
 use crate::replays::{self, Seen};
 
 pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
@@ -39,20 +34,26 @@ pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
         .get("/contracts/{contractId}/secrets", list)
         .auth(PEOPLE)
         .summary("List the ids of a contract's secrets")
+        .reply::<List>()
+        .refuses(NOT_REGISTERED)
         .put("/contracts/{contractId}/secrets/{secretName}", put)
         .auth(PEOPLE_OR_ANYONE)
         .summary("Store a secret, as a person or as an attested clean room")
+        .body::<Put>()
+        .reply::<SecretReference>()
+        .refuses(NOT_REGISTERED)
+        .refuses(envelope::SIGNED_REFUSALS)
+        .refuses([
+            (400, "ValueMissing"),
+            (400, "ValueTooLarge"),
+            (409, "SecretOwnedByAnother"),
+        ])
         .post("/contracts/{contractId}/secrets/{secretName}", release)
         .summary("Release a secret to an attested clean room")
-}
-
-/// Whether a contract has a secret of this id.
-pub(crate) fn exists<C: Context>(
-    ctx: &mut C,
-    contract: &ContractId,
-    secret: &SecretId,
-) -> Result<bool> {
-    ctx.read(&table(contract)).has(&secret.as_str().to_owned())
+        .body::<Envelope>()
+        .reply::<releases::Wrapped>()
+        .refuses(releases::REFUSALS)
+        .refuses([(404, "SecretNotFound")])
 }
 
 /// Longest value, in UTF-16 code units, which is how existing clients count.
@@ -81,6 +82,12 @@ struct StoredRow {
 
 /// A secret value in memory: without `Debug`, `Display` or `Serialize`, and zeroed when dropped.
 struct Secret(Zeroizing<String>);
+
+impl Secret {
+    fn into_bytes(mut self) -> Vec<u8> {
+        std::mem::take(&mut *self.0).into_bytes()
+    }
+}
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -114,8 +121,43 @@ fn list(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
     let contract: ContractId = ctx.path("contractId")?;
     let mut ids = ctx.read(&table(&contract)).keys()?;
     ids.sort();
-    let value: Vec<_> = ids.iter().map(|id| json!({ "secretId": id })).collect();
-    Reply::json(&json!({ "value": value }))
+    let value = ids
+        .into_iter()
+        .map(|secret_id| SecretReference { secret_id })
+        .collect();
+    Reply::json(&List { value })
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Secrets")]
+struct List {
+    value: Vec<SecretReference>,
+}
+
+/// A secret, by its full id.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct SecretReference {
+    secret_id: String,
+}
+
+impl SecretReference {
+    fn reply(id: &SecretId) -> Result<Reply> {
+        let secret_id = id.to_string();
+        Reply::json(&Self { secret_id })
+    }
+}
+
+/// What the body of a request to store is: of a person, or of a clean room, whose payload is a person's body.
+#[derive(JsonSchema)]
+#[schemars(untagged, rename = "PutSecret")]
+#[allow(
+    dead_code,
+    reason = "its schema is used; who calls decides which it is"
+)]
+enum Put {
+    Person(Body),
+    CleanRoom(Envelope),
 }
 
 fn put(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
@@ -158,14 +200,17 @@ fn put_as_clean_room(
     let id = secret_id(&owner, name)?;
     let target = format!("secret {id}");
     if replays::check(ctx, contract, &target, &payload.signature)? == Seen::Again {
-        return Reply::json(&json!({ "secretId": id.as_str() }));
+        return SecretReference::reply(&id);
     }
     store(ctx, contract, &id, &value, &owner)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "SecretValue")]
 struct Body {
+    /// Text of up to 25600 UTF-16 code units.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     value: Value,
 }
 
@@ -228,7 +273,7 @@ fn store(
         .map_err(|_| Error::Internal("a secret could not be encoded".to_owned()))?;
     let row = Zeroizing::new(row);
     ctx.writer().put(table.name(), key.as_bytes(), &row)?;
-    Reply::json(&json!({ "secretId": key }))
+    SecretReference::reply(id)
 }
 
 fn read<C: Context>(
@@ -254,65 +299,22 @@ fn release(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
     let envelope = Envelope::from_body(ctx)?;
     envelope.require_attestation()?;
     envelope.require_encryption()?;
-    let verified = envelope.verify(app, ctx)?;
-    let policy = policies::of_contract(ctx, &contract)?;
-    let key = envelope.key();
-    let attempt = Attempt {
+    let id = secret.as_str();
+    let asked = Asked {
         contract: &contract,
-        secret: &secret,
-        verified: &verified,
-        key: &key,
-        policy: &policy.source,
+        kind: releases::Kind::Secret,
+        subject: id,
+        delegate: Some(("secrets", id)),
+        made: exists,
     };
-    match decide(ctx, &attempt, &policy)? {
-        Ok((claims, wrapped)) => {
-            releases::record_grant(ctx, &attempt, &claims, &wrapped)?;
-            Reply::json(&json!({ "value": STANDARD.encode(&wrapped) }))
-        }
-        Err(denial) => releases::record_denial(app, ctx, &attempt, &denial),
-    }
+    releases::release(app, ctx, &envelope, &asked, |ctx, _| {
+        let stored = read(ctx, &table(&contract), &id.to_owned())?
+            .ok_or_else(|| Error::not_found("SecretNotFound", "There is no such secret."))?;
+        Ok(Given::new(stored.value.into_bytes()))
+    })
 }
 
-/// The decision over verified evidence. What the evidence is denied for is the inner error; it leaves a record.
-fn decide(
-    ctx: &mut WriteContext<'_>,
-    attempt: &Attempt<'_>,
-    policy: &ContractPolicy,
-) -> Result<Result<(AppraisedClaims, Vec<u8>), Denial>> {
-    let delegate = delegates::policy(ctx, attempt.contract, "secrets", attempt.secret.as_str())?;
-    let policies = Policies {
-        contract: &policy.claims,
-        delegate: delegate.as_ref(),
-    };
-    let verified: &VerifiedEvidence = attempt.verified;
-    let claims = match verified.appraise(&policies, attempt.key) {
-        Ok(claims) => claims,
-        Err(error) => {
-            return Ok(Err(Denial::new(
-                error.class().as_str(),
-                envelope::refusal(&error, policy),
-            )));
-        }
-    };
-    if contracts::is_accepted(ctx, attempt.contract)? {
-        let members = options::disabled_by(ctx, attempt.contract)?;
-        if !members.is_empty() {
-            let error = Error::refused(
-                403,
-                "ContractDisabled",
-                "A member disabled the execution of the contract.",
-            )
-            .with_detail(json!({ "disabledBy": members }));
-            return Ok(Err(Denial::new("ContractDisabled", error)));
-        }
-    }
-    let key = attempt.secret.as_str().to_owned();
-    let Some(stored) = read(ctx, &table(attempt.contract), &key)? else {
-        let error = Error::not_found("SecretNotFound", "There is no such secret.");
-        return Ok(Err(Denial::new("SecretNotFound", error)));
-    };
-    let wrapped = claims
-        .wrap(stored.value.0.as_bytes())
-        .map_err(|e| Error::Internal(e.to_string()))?;
-    Ok(Ok((claims, wrapped)))
+/// Whether a contract has a secret of this id.
+fn exists(ctx: &mut WriteContext<'_>, contract: &ContractId, id: &str) -> Result<bool> {
+    ctx.read(&table(contract)).has(&id.to_owned())
 }

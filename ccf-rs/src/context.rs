@@ -83,6 +83,27 @@ pub trait Context {
         Ok(found)
     }
 
+    /// All query parameters as the members of `T`, each of them text or absent; unknown ones are ignored.
+    ///
+    /// # Errors
+    /// 400 `InvalidInput` when a name or value is not UTF-8 once decoded, or a member is missing.
+    fn queries<T: DeserializeOwned>(&self) -> Result<T>
+    where
+        Self: Sized,
+    {
+        let mut members = serde_json::Map::new();
+        for part in self.request().query.split('&').filter(|p| !p.is_empty()) {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            let (Some(name), Some(value)) = (percent_decode(name), percent_decode(value)) else {
+                let message = "The query is not valid text.";
+                return Err(Error::bad_request("InvalidInput", message));
+            };
+            members.insert(name, value.into());
+        }
+        serde_json::from_value(members.into())
+            .map_err(|e| Error::bad_request("InvalidInput", format!("The query is not valid: {e}")))
+    }
+
     /// The body as a JSON object.
     ///
     /// # Errors

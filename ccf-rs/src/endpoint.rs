@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use schemars::{JsonSchema, SchemaGenerator};
+
 use crate::caller::Auth;
 use crate::context::{ReadContext, WriteContext};
 use crate::error::Result;
+use crate::openapi::Description;
 use crate::reply::Reply;
 use crate::request::Verb;
 
@@ -22,8 +25,8 @@ pub struct Endpoint {
     /// The transaction reads the Merkle root at its read version
     /// ([`crate::ReadHost::root_at_read_version`]); hosts prepare that only where asked.
     pub needs_root: bool,
-    /// One line for the OpenAPI document; empty: none.
-    pub summary: &'static str,
+    /// For the OpenAPI document.
+    pub description: Description,
     /// The handler, which knows by its type whether it may write.
     pub handler: Handler,
 }
@@ -131,7 +134,7 @@ impl<S: Send + Sync + 'static> Endpoints<S> {
             auth: Vec::new(),
             forwarding,
             needs_root: false,
-            summary: "",
+            description: Description::default(),
             handler,
         });
         self
@@ -185,7 +188,56 @@ impl<S: Send + Sync + 'static> Endpoints<S> {
     /// One line about the endpoint added last.
     #[must_use]
     pub fn summary(mut self, summary: &'static str) -> Self {
-        self.last(|endpoint| endpoint.summary = summary);
+        self.last(|endpoint| endpoint.description.summary = summary);
+        self
+    }
+
+    /// Says that the members of `T` are the query parameters of the endpoint added last; the handler reads them with
+    /// [`Context::queries`](crate::Context::queries).
+    #[must_use]
+    pub fn query<T: JsonSchema>(mut self) -> Self {
+        self.last(|endpoint| endpoint.description.query = Some(T::json_schema));
+        self
+    }
+
+    /// Says that the endpoint added last reads a JSON body of this type.
+    #[must_use]
+    pub fn body<T: JsonSchema>(mut self) -> Self {
+        self.last(|endpoint| {
+            endpoint.description.body = Some(SchemaGenerator::subschema_for::<T>);
+        });
+        self
+    }
+
+    /// The same, but some callers need none.
+    #[must_use]
+    pub fn optional_body<T: JsonSchema>(self) -> Self {
+        let mut described = self.body::<T>();
+        described.last(|endpoint| endpoint.description.body_is_optional = true);
+        described
+    }
+
+    /// Says that the endpoint added last answers 200 with a JSON body of this type.
+    #[must_use]
+    pub fn reply<T: JsonSchema>(mut self) -> Self {
+        self.last(|endpoint| {
+            endpoint.description.reply = Some(SchemaGenerator::subschema_for::<T>);
+        });
+        self
+    }
+
+    /// Says that the endpoint added last also answers with this status and no JSON body, and what that means.
+    #[must_use]
+    pub fn answers(mut self, status: u16, meaning: &'static str) -> Self {
+        self.last(|endpoint| endpoint.description.answers.push((status, meaning)));
+        self
+    }
+
+    /// Says how the handler of the endpoint added last refuses, by status and code, beyond
+    /// [`COMMON_REFUSALS`](crate::openapi::COMMON_REFUSALS).
+    #[must_use]
+    pub fn refuses(mut self, refusals: impl IntoIterator<Item = (u16, &'static str)>) -> Self {
+        self.last(|endpoint| endpoint.description.refusals.extend(refusals));
         self
     }
 

@@ -47,6 +47,7 @@ mod context;
 mod endpoint;
 mod error;
 mod host;
+pub mod openapi;
 mod reply;
 mod request;
 mod router;
@@ -75,4 +76,11 @@ pub struct Application {
     pub version: &'static str,
     /// Everything the application serves, below the host's `/app`.
     pub endpoints: Vec<Endpoint>,
+}
+
+impl Application {
+    /// Its OpenAPI document, where the host mounts it at `prefix`.
+    pub fn document(&self, prefix: &str) -> serde_json::Value {
+        openapi::document(prefix, self.title, self.version, &self.endpoints)
+    }
 }

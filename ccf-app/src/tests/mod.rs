@@ -5,6 +5,7 @@
 mod callers;
 mod contracts;
 mod delegates;
+mod openapi;
 mod options;
 mod platform;
 mod releases;
@@ -82,8 +83,10 @@ impl Scene {
         caller: Caller,
         body: &Value,
     ) -> (Reply, Option<TxId>) {
-        self.host
-            .call(verb, path, caller, serde_json::to_vec(body).unwrap())
+        let body = serde_json::to_vec(body).unwrap();
+        let (reply, id) = self.host.call(verb, path, caller, body.clone());
+        openapi::check(verb, path, &body, &reply);
+        (reply, id)
     }
 
     fn member(&mut self, verb: Verb, path: &str, body: &Value) -> (u16, Value) {

@@ -3,15 +3,12 @@
 
 mod common;
 mod node;
-mod openapi;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-use ccf_rs::{Endpoint, Endpoints};
-
-pub use openapi::document;
+use ccf_rs::{Endpoint, Endpoints, openapi};
 
 use crate::gov::NodeServices;
 
@@ -31,7 +28,7 @@ pub fn with_common(
 ) -> Vec<Endpoint> {
     let mut all = common::endpoints(services, Vec::new());
     all.extend(endpoints);
-    let document = document(prefix, title, version, &all);
+    let document = openapi::document(prefix, title, version, &all);
     all.extend(common::api(document));
     all
 }

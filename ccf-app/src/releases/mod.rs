@@ -1,0 +1,176 @@
+//! Releases: a clean room asks for a secret, a token, a certificate, a signature or a document, and is granted or denied it.
+//!
+//! All of them are decided here, in the same order: the evidence is verified, matched against the contract's policy or the delegate policy for this
+//! purpose, bound to the caller's key; no member may have disabled the contract; then the noun says what is handed out, or refuses. Each
+//! grant, and each denial of evidence whose signatures hold, writes one [record] in the transaction of the decision itself. The claims
+//! digest of that transaction is the SHA-256 of the record as stored, so its receipt proves the record.
+
+mod denials;
+mod list;
+mod record;
+
+use attestation::{AppraisedClaims, Policies, VerifiedEvidence};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ccf_rs::{Endpoints, Error, Reply, Result, WriteContext};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use crate::App;
+use crate::contracts;
+use crate::delegates;
+use crate::envelope::{self, Envelope};
+use crate::ids::ContractId;
+use crate::options;
+use crate::policies::{self, ContractPolicy, Source};
+
+pub(crate) use denials::Counters;
+pub(crate) use record::{Issued, Kind};
+
+pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
+    list::endpoints(endpoints)
+}
+
+/// What a clean room asks for.
+pub(crate) struct Asked<'a> {
+    pub(crate) contract: &'a ContractId,
+    pub(crate) kind: Kind,
+    /// Which: id of a secret or document, subject of a token or certificate, digest of a payload.
+    pub(crate) subject: &'a str,
+    /// Type and id of the delegate policy that is an alternative to the contract's.
+    pub(crate) delegate: Option<(&'a str, &'a str)>,
+    /// Whether members made something of this subject. Denials of what nobody made count as one.
+    pub(crate) made: fn(&mut WriteContext<'_>, &ContractId, &str) -> Result<bool>,
+}
+
+/// What is handed out.
+pub(crate) struct Given {
+    plaintext: Zeroizing<Vec<u8>>,
+    issued: Issued,
+    warnings: Vec<&'static str>,
+}
+
+#[expect(
+    dead_code,
+    reason = "what issues tokens, certificates and signatures is not there yet"
+)]
+impl Given {
+    pub(crate) fn new(plaintext: Vec<u8>) -> Self {
+        Self {
+            plaintext: Zeroizing::new(plaintext),
+            issued: Issued::default(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// What was made for this request, for the record.
+    pub(crate) fn issued(mut self, issued: Issued) -> Self {
+        self.issued = issued;
+        self
+    }
+
+    /// What members should know of it.
+    pub(crate) fn warning(mut self, warning: Option<&'static str>) -> Self {
+        self.warnings.extend(warning);
+        self
+    }
+}
+
+/// The answer to a grant.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Wrapped {
+    /// Base64 of what was asked for, wrapped to the attested key: RSA-OAEP of an AES key, and AES key wrap with padding.
+    value: String,
+}
+
+/// How a request for a release is refused, whatever it asks for.
+pub(crate) const REFUSALS: [(u16, &str); 6] = [
+    (400, "AttestationMissing"),
+    (400, "EncryptionMissing"),
+    (400, "UnsupportedPlatform"),
+    (400, "VerifySnpAttestationFailed"),
+    (400, "ReportDataMismatch"),
+    (403, "ContractDisabled"),
+];
+
+/// Decides a request and answers it. `give` hands out, to whoever proved to be agreed code; when it refuses, that is a denial.
+///
+/// # Errors
+/// Those of [`Envelope::verify`], and failures that are not the caller's. Denials are no errors: they are answered and recorded.
+pub(crate) fn release(
+    app: &App,
+    ctx: &mut WriteContext<'_>,
+    envelope: &Envelope,
+    asked: &Asked<'_>,
+    give: impl FnOnce(&mut WriteContext<'_>, &AppraisedClaims) -> Result<Given>,
+) -> Result<Reply> {
+    let verified = envelope.verify(app, ctx)?;
+    let policy = policies::of_contract(ctx, asked.contract)?;
+    let key = envelope.key();
+    let attempt = Attempt {
+        asked,
+        verified: &verified,
+        key: &key,
+        policy: &policy.source,
+    };
+    let decided = appraise(ctx, &attempt, &policy).and_then(|claims| {
+        let given = give(ctx, &claims)?;
+        Ok((claims, given))
+    });
+    match decided {
+        Ok((claims, given)) => {
+            let wrapped = claims
+                .wrap(&given.plaintext)
+                .map_err(|e| Error::Internal(e.to_string()))?;
+            record::grant(ctx, &attempt, &claims, &given, &wrapped)?;
+            Reply::json(&Wrapped {
+                value: STANDARD.encode(&wrapped),
+            })
+        }
+        Err(denial @ Error::Refused { .. }) => denials::deny(app, ctx, &attempt, &denial),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// A request that is backed by verified evidence.
+struct Attempt<'a> {
+    asked: &'a Asked<'a>,
+    verified: &'a VerifiedEvidence,
+    /// PEM text of the presented key.
+    key: &'a [u8],
+    policy: &'a Source,
+}
+
+fn appraise(
+    ctx: &mut WriteContext<'_>,
+    attempt: &Attempt<'_>,
+    policy: &ContractPolicy,
+) -> Result<AppraisedClaims> {
+    let contract = attempt.asked.contract;
+    let delegate = match attempt.asked.delegate {
+        Some((kind, id)) => delegates::policy(ctx, contract, kind, id)?,
+        None => None,
+    };
+    let policies = Policies {
+        contract: &policy.claims,
+        delegate: delegate.as_ref(),
+    };
+    let claims = attempt
+        .verified
+        .appraise(&policies, attempt.key)
+        .map_err(|error| envelope::refusal(&error, policy))?;
+    if contracts::is_accepted(ctx, contract)? {
+        let members = options::disabled_by(ctx, contract)?;
+        if !members.is_empty() {
+            return Err(Error::refused(
+                403,
+                "ContractDisabled",
+                "A member disabled the execution of the contract.",
+            )
+            .with_detail(json!({ "disabledBy": members })));
+        }
+    }
+    Ok(claims)
+}

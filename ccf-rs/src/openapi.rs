@@ -1,0 +1,423 @@
+//! OpenAPI 3.1 documents, made from the list of endpoints.
+//!
+//! An endpoint names the types of its query, body and answer ([`Endpoints::query`](crate::Endpoints::query),
+//! [`body`](crate::Endpoints::body), [`reply`](crate::Endpoints::reply)). Their schemas come from the same derived types that
+//! handlers read and write with serde, so renamed and optional members are what they are on the wire. OpenAPI 3.1 takes JSON Schema as
+//! it is (draft 2020-12), so each entry of `components.schemas` is a JSON Schema.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Map, Value as JsonValue, json};
+
+use crate::caller::Auth;
+use crate::endpoint::Endpoint;
+
+/// The schema of a type.
+pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// What an endpoint takes and answers, for the document.
+#[derive(Clone, Debug, Default)]
+pub struct Description {
+    /// One line.
+    pub summary: &'static str,
+    /// A type whose members are the query parameters.
+    pub query: Option<SchemaOf>,
+    /// The type of the JSON body; without it no body is read.
+    pub body: Option<SchemaOf>,
+    /// Whether some callers need no body.
+    pub body_is_optional: bool,
+    /// The type of the JSON body of a 200.
+    pub reply: Option<SchemaOf>,
+    /// Answers without a JSON body, and what they mean.
+    pub answers: Vec<(u16, &'static str)>,
+    /// Refusals of the handler: status and code.
+    pub refusals: Vec<(u16, &'static str)>,
+}
+
+/// Codes that every handler may answer with, beside its own.
+pub const COMMON_REFUSALS: [(u16, &str); 4] = [
+    (400, "InvalidInput"),
+    (415, "UnsupportedContentType"),
+    (500, "InternalError"),
+    (503, "ViewNotKnown"),
+];
+
+/// The document of a frontend: `prefix` is its first path segment with the slash.
+pub fn document(prefix: &str, title: &str, version: &str, endpoints: &[Endpoint]) -> JsonValue {
+    let mut schemas = Schemas::new();
+    let mut schemes = Map::new();
+    let mut operations: Vec<_> = endpoints
+        .iter()
+        .map(|endpoint| (endpoint, operation(endpoint, &mut schemas, &mut schemes)))
+        .collect();
+    let (components, renamed) = schemas.finish();
+    let mut paths: BTreeMap<&str, Map<String, JsonValue>> = BTreeMap::new();
+    for (endpoint, operation) in &mut operations {
+        for part in ["parameters", "requestBody"] {
+            rename(&mut operation[part], &renamed);
+        }
+        paths.entry(endpoint.template).or_default().insert(
+            endpoint.verb.as_str().to_ascii_lowercase(),
+            without_nulls(operation.take()),
+        );
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": { "title": title, "version": version },
+        "servers": [{ "url": prefix }],
+        "paths": paths,
+        "components": {
+            "responses": {
+                "refused": {
+                    "description": "The request is refused, or failed.",
+                    "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } },
+                },
+            },
+            "schemas": components,
+            "securitySchemes": schemes,
+        },
+    })
+}
+
+/// The JSON Schema of what is written as `T`, on its own.
+pub fn schema<T: JsonSchema>() -> JsonValue {
+    SchemaSettings::draft2020_12()
+        .for_serialize()
+        .into_generator()
+        .into_root_schema_for::<T>()
+        .to_value()
+}
+
+/// The body of a refusal.
+#[derive(JsonSchema)]
+#[schemars(rename = "Error")]
+#[allow(
+    dead_code,
+    reason = "its schema is used; the body is written by crate::Error"
+)]
+struct ErrorBody {
+    error: ErrorValue,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename = "ErrorValue")]
+#[allow(dead_code, reason = "its schema is used")]
+struct ErrorValue {
+    /// Stable.
+    code: String,
+    /// For a person; not part of the interface.
+    message: String,
+    /// More about it, such as what was expected and what was presented.
+    #[serde(default)]
+    details: Vec<JsonValue>,
+}
+
+fn operation(
+    endpoint: &Endpoint,
+    schemas: &mut Schemas,
+    schemes: &mut Map<String, JsonValue>,
+) -> JsonValue {
+    let verb = endpoint.verb.as_str().to_ascii_lowercase();
+    let Description {
+        summary,
+        query,
+        body,
+        ..
+    } = &endpoint.description;
+    let mut parameters: Vec<JsonValue> = components(endpoint.template)
+        .map(|name| json!({ "in": "path", "name": name, "required": true, "schema": { "type": "string" } }))
+        .collect();
+    if let Some(query) = query {
+        parameters.extend(query_parameters(query(&mut schemas.requests).as_value()));
+    }
+    let security: Vec<JsonValue> = endpoint
+        .auth
+        .iter()
+        .map(|policy| match scheme(policy) {
+            Some((name, description)) => {
+                schemes.insert(name.to_owned(), description);
+                json!({ (name): [] })
+            }
+            None => json!({}),
+        })
+        .collect();
+    json!({
+        "operationId": format!("{verb}{}", endpoint.template),
+        "summary": (!summary.is_empty()).then_some(summary),
+        "parameters": (!parameters.is_empty()).then_some(parameters),
+        "requestBody": body.map(|body| json!({
+            "required": !endpoint.description.body_is_optional,
+            "content": json_content(&body(&mut schemas.requests)),
+        })),
+        "responses": responses(endpoint, schemas),
+        "security": (!security.is_empty()).then_some(security),
+    })
+}
+
+fn responses(endpoint: &Endpoint, schemas: &mut Schemas) -> Map<String, JsonValue> {
+    let description = &endpoint.description;
+    let mut responses = Map::new();
+    if let Some(reply) = description.reply {
+        let content = json_content(&reply(&mut schemas.replies));
+        responses.insert(
+            "200".to_owned(),
+            json!({ "description": "Done.", "content": content }),
+        );
+    }
+    for (status, meaning) in &description.answers {
+        responses.insert(status.to_string(), json!({ "description": meaning }));
+    }
+    let mut refusals: BTreeMap<u16, BTreeSet<&str>> = BTreeMap::new();
+    if !endpoint.auth.is_empty() && !endpoint.auth.contains(&Auth::Anonymous) {
+        refusals
+            .entry(401)
+            .or_default()
+            .insert("InvalidAuthenticationInfo");
+    }
+    for (status, code) in &description.refusals {
+        refusals.entry(*status).or_default().insert(code);
+    }
+    for (status, codes) in refusals {
+        let codes: Vec<_> = codes.iter().map(|code| format!("`{code}`")).collect();
+        responses.insert(
+            status.to_string(),
+            json!({
+                "description": codes.join(", "),
+                "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } },
+            }),
+        );
+    }
+    let default = json!({ "$ref": "#/components/responses/refused" });
+    responses.insert("default".to_owned(), default);
+    responses
+}
+
+fn json_content(schema: &Schema) -> JsonValue {
+    json!({ "application/json": { "schema": schema } })
+}
+
+/// Schemas of what is read and of what is written: a type can differ, for what may be left out when it is read is always written.
+struct Schemas {
+    requests: SchemaGenerator,
+    replies: SchemaGenerator,
+}
+
+impl Schemas {
+    fn new() -> Self {
+        let settings = SchemaSettings::draft2020_12().with(|settings| {
+            settings.definitions_path = "/components/schemas".into();
+            settings.meta_schema = None;
+        });
+        let mut replies = settings.clone().for_serialize().into_generator();
+        replies.subschema_for::<ErrorBody>();
+        Self {
+            requests: settings.for_deserialize().into_generator(),
+            replies,
+        }
+    }
+
+    /// All named schemas, and the names of those that differ by direction: as read they are named with `Input` behind.
+    fn finish(mut self) -> (Map<String, JsonValue>, BTreeSet<String>) {
+        let mut all = self.replies.take_definitions(true);
+        let read = self.requests.take_definitions(true);
+        let renamed: BTreeSet<String> = read
+            .iter()
+            .filter(|(name, schema)| all.get(*name).is_some_and(|written| written != *schema))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for (name, mut schema) in read {
+            rename(&mut schema, &renamed);
+            let name = if renamed.contains(&name) {
+                format!("{name}Input")
+            } else {
+                name
+            };
+            all.entry(name).or_insert(schema);
+        }
+        (all, renamed)
+    }
+}
+
+/// Makes references to schemas of these names references to their form as read.
+fn rename(value: &mut JsonValue, names: &BTreeSet<String>) {
+    match value {
+        JsonValue::Object(members) => {
+            if let Some(JsonValue::String(reference)) = members.get_mut("$ref")
+                && reference
+                    .strip_prefix("#/components/schemas/")
+                    .is_some_and(|name| names.contains(name))
+            {
+                reference.push_str("Input");
+            }
+            members
+                .values_mut()
+                .for_each(|member| rename(member, names));
+        }
+        JsonValue::Array(items) => items.iter_mut().for_each(|item| rename(item, names)),
+        _ => {}
+    }
+}
+
+/// The members of an object's schema, as query parameters.
+fn query_parameters(schema: &JsonValue) -> Vec<JsonValue> {
+    let required = schema["required"].clone();
+    let is_required = |name: &str| {
+        required
+            .as_array()
+            .is_some_and(|list| list.iter().any(|r| r == name))
+    };
+    let JsonValue::Object(properties) = schema["properties"].clone() else {
+        return Vec::new();
+    };
+    properties
+        .into_iter()
+        .map(|(name, mut schema)| {
+            let description = schema.as_object_mut().and_then(|s| s.remove("description"));
+            // What is absent from a query is absent, never null.
+            if let Some([kind, JsonValue::String(null)]) =
+                schema["type"].as_array().map(Vec::as_slice)
+                && null == "null"
+            {
+                schema["type"] = kind.clone();
+            }
+            without_nulls(json!({
+                "in": "query",
+                "required": is_required(&name),
+                "name": name,
+                "schema": schema,
+                "description": description,
+            }))
+        })
+        .collect()
+}
+
+/// The object without members that are null.
+fn without_nulls(mut value: JsonValue) -> JsonValue {
+    if let JsonValue::Object(members) = &mut value {
+        members.retain(|_, member| !member.is_null());
+    }
+    value
+}
+
+/// Names of the components of a path template.
+fn components(template: &str) -> impl Iterator<Item = &str> {
+    template
+        .split('{')
+        .skip(1)
+        .filter_map(|part| part.split('}').next())
+}
+
+fn scheme(policy: &Auth) -> Option<(&'static str, JsonValue)> {
+    let tls = |what: &str| json!({ "type": "mutualTLS", "description": what });
+    let cose = |what: &str| json!({ "type": "http", "scheme": "cose_sign1", "description": what });
+    Some((
+        policy.name(),
+        match policy {
+            Auth::Anonymous => return None,
+            Auth::MemberCert => tls("Certificate of a member"),
+            Auth::UserCert => tls("Certificate of a user"),
+            Auth::AnyCert => tls("Any certificate"),
+            Auth::Jwt => json!({ "type": "http", "scheme": "bearer", "bearerFormat": "JWT" }),
+            Auth::MemberCose { .. } => cose("Body signed by a member"),
+            Auth::UserCose { .. } => cose("Body signed by a user"),
+        },
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+    use crate::{Endpoints, ReadContext, Reply, Result};
+
+    /// A note.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "camelCase")]
+    struct Note {
+        note_text: String,
+        #[serde(default)]
+        stars: u8,
+    }
+
+    #[derive(JsonSchema)]
+    #[allow(dead_code, reason = "its schema is used")]
+    struct Wanted {
+        /// How many.
+        limit: Option<String>,
+    }
+
+    fn nothing(_: &(), _: &mut ReadContext<'_>) -> Result<Reply> {
+        Ok(Reply::ok())
+    }
+
+    fn sample() -> JsonValue {
+        let list = Endpoints::new(Arc::new(()))
+            .get("/a/{id}:b", nothing)
+            .auth([Auth::MemberCert, Auth::Anonymous])
+            .summary("A")
+            .query::<Wanted>()
+            .reply::<Note>()
+            .put("/a/{id}:b", nothing)
+            .auth([Auth::MemberCert])
+            .body::<Note>()
+            .answers(204, "Stored.")
+            .refuses([(409, "Taken"), (409, "Busy")])
+            .build();
+        document("/app", "T", "1", &list)
+    }
+
+    #[test]
+    fn documents_list_paths_parameters_and_policies() {
+        let document = sample();
+        assert_eq!(document["openapi"], "3.1.0");
+        assert_eq!(document["servers"][0]["url"], "/app");
+        let operation = &document["paths"]["/a/{id}:b"]["get"];
+        let parameters = &operation["parameters"];
+        assert_eq!(parameters[0]["name"], "id");
+        let limit = json!({
+            "in": "query", "name": "limit", "required": false, "description": "How many.",
+            "schema": { "type": "string" },
+        });
+        assert_eq!(parameters[1], limit);
+        assert_eq!(operation["security"], json!([{ "member_cert": [] }, {}]));
+        assert_eq!(operation["summary"], "A");
+        assert!(document["components"]["securitySchemes"]["member_cert"].is_object());
+    }
+
+    #[test]
+    fn a_type_is_described_as_it_is_read_and_as_it_is_written() {
+        let document = sample();
+        let path = &document["paths"]["/a/{id}:b"];
+        let schema = "/content/application~1json/schema/$ref";
+        let written = path["get"]["responses"]["200"].pointer(schema).unwrap();
+        assert_eq!(written, "#/components/schemas/Note");
+        let read = path["put"]["requestBody"].pointer(schema).unwrap();
+        assert_eq!(read, "#/components/schemas/NoteInput");
+        let schemas = &document["components"]["schemas"];
+        assert_eq!(schemas["Note"]["required"], json!(["noteText", "stars"]));
+        assert_eq!(schemas["NoteInput"]["required"], json!(["noteText"]));
+        assert_eq!(schemas["Note"]["description"], "A note.");
+    }
+
+    #[test]
+    fn refusals_are_listed_by_status() {
+        let document = sample();
+        let responses = &document["paths"]["/a/{id}:b"]["put"]["responses"];
+        assert_eq!(responses["409"]["description"], "`Busy`, `Taken`");
+        assert_eq!(
+            responses["401"]["description"],
+            "`InvalidAuthenticationInfo`"
+        );
+        assert_eq!(responses["204"], json!({ "description": "Stored." }));
+        assert!(
+            document["paths"]["/a/{id}:b"]["get"]["responses"]
+                .get("401")
+                .is_none()
+        );
+    }
+}
