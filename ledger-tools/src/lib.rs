@@ -1,12 +1,24 @@
-//! Audit of ledger directories: verification and what it found.
+//! Audit of ledger directories: verification, and reading what was verified.
 //!
-//! The checks themselves are [`ledger::LedgerVerifier`]'s; here is what turns a directory
-//! into chunks: which files belong to a ledger, in which order, and how many are in memory
-//! at a time (one).
+//! - [`verify_directory`]: every byte and every signature, on all cores, in bounded memory ([`Report`], [`Verdict`]).
+//! - [`Replay`]: the transactions of a verified ledger one by one; [`Tables`]: rows as they were at a position.
+//!
+//! The checks themselves are [`ledger::Walk`]'s and have numbers (`docs/checks.md`).
 
 #![forbid(unsafe_code)]
 
 mod directory;
+mod error;
+mod replay;
+mod tables;
+mod verify;
 
-pub use directory::{AuditError, VerifyOptions, verify_directory};
-pub use ledger::{Check, Fault, LocatedFault, PublicKey, Report, TxId};
+pub use directory::{ChunkFile, Files, OpenFile, chunk_files};
+pub use error::AuditError;
+pub use ledger::{
+    Anchor, Check, Checkpoint, CheckpointError, Fault, LocatedFault, PublicKey, Report, Seqno,
+    TxId, Verdict,
+};
+pub use replay::{Replay, Transaction};
+pub use tables::{Row, Table, Tables, tables_at};
+pub use verify::{VerifyOptions, verify_chunks, verify_directory};

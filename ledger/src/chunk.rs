@@ -34,7 +34,7 @@ pub enum ChunkError {
     #[error("chunk of {got} bytes, want at least {FIRST_ENTRY}")]
     Short {
         /// Bytes present.
-        got: usize,
+        got: u64,
     },
     /// The positions table lies outside the file or is not a whole number of positions.
     #[error("positions table at {table_offset} in a chunk of {size} bytes")]
@@ -42,7 +42,7 @@ pub enum ChunkError {
         /// Offset in the header.
         table_offset: u64,
         /// Size of the file.
-        size: usize,
+        size: u64,
     },
     /// The table's nth position is not where the nth entry begins.
     #[error("position {index} of the table is {got}, want {want}")]
@@ -52,7 +52,7 @@ pub enum ChunkError {
         /// In the table.
         got: u32,
         /// Where the entry begins.
-        want: usize,
+        want: u64,
     },
     /// The table counts other entries than there are.
     #[error("the table counts {got} entries, there are {want}")]
@@ -62,9 +62,23 @@ pub enum ChunkError {
         /// Entries found.
         want: usize,
     },
+    /// The last entry claims more bytes than there are.
+    #[error("entry of {want} bytes, {got} left")]
+    Overrun {
+        /// Bytes left.
+        got: usize,
+        /// Bytes claimed.
+        want: u64,
+    },
     /// An entry.
     #[error(transparent)]
     Entry(#[from] EntryError),
+    /// The file cannot be read.
+    #[error("cannot be read: {reason}")]
+    Io {
+        /// What the system said.
+        reason: String,
+    },
 }
 
 impl ChunkName {
@@ -135,13 +149,66 @@ impl fmt::Display for ChunkName {
     }
 }
 
-/// The entries of a chunk, with their offsets.
+/// Where a chunk's entries end, and its positions table, from the header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    /// Offset behind the last entry: the table, or the end of an open chunk.
+    pub(crate) end: u64,
+    /// Number of positions in the table; `None` in an open chunk.
+    pub(crate) positions: Option<usize>,
+}
+
+impl Layout {
+    pub(crate) fn read(header: [u8; 8], size: u64) -> Result<Self, ChunkError> {
+        let table_offset = u64::from_le_bytes(header);
+        if table_offset == 0 {
+            return Ok(Self {
+                end: size,
+                positions: None,
+            });
+        }
+        let table = size
+            .checked_sub(table_offset)
+            .filter(|table| table_offset >= FIRST_ENTRY && table % 4 == 0)
+            .and_then(|table| usize::try_from(table / 4).ok());
+        let positions = table.ok_or(ChunkError::Table { table_offset, size })?;
+        Ok(Self {
+            end: table_offset,
+            positions: Some(positions),
+        })
+    }
+
+    /// The entry that begins at `at`, the `index`th, is where `position` of the table says.
+    pub(crate) fn agrees(index: usize, position: u32, at: u64) -> Result<(), ChunkError> {
+        if u64::from(position) == at {
+            return Ok(());
+        }
+        Err(ChunkError::Position {
+            index,
+            got: position,
+            want: at,
+        })
+    }
+
+    /// There are as many entries as positions: `seen` so far, and `more` if there is one behind them.
+    pub(crate) fn counts(&self, seen: usize, more: bool) -> Result<(), ChunkError> {
+        match self.positions {
+            Some(positions) if (more && seen >= positions) || (!more && seen != positions) => {
+                Err(ChunkError::Count {
+                    got: positions,
+                    want: seen + usize::from(more),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The entries of a chunk in memory, with their offsets.
 pub struct Entries<'a> {
     bytes: &'a [u8],
-    /// Where entries end.
-    end: usize,
+    layout: Layout,
     at: usize,
-    table: Option<&'a [u8]>,
     seen: usize,
     torn: bool,
 }
@@ -155,33 +222,14 @@ impl<'a> Entries<'a> {
     /// # Errors
     /// [`ChunkError::Short`], [`ChunkError::Table`].
     pub fn new(bytes: &'a [u8]) -> Result<Self, ChunkError> {
-        let short = ChunkError::Short { got: bytes.len() };
-        let (header, _) = bytes.split_first_chunk::<8>().ok_or(short)?;
-        let table_offset = u64::from_le_bytes(*header);
-        if table_offset == 0 {
-            return Ok(Self {
-                bytes,
-                end: bytes.len(),
-                at: 8,
-                table: None,
-                seen: 0,
-                torn: false,
-            });
-        }
-        let error = ChunkError::Table {
-            table_offset,
-            size: bytes.len(),
-        };
-        let end = usize::try_from(table_offset).map_err(|_| error.clone())?;
-        let table = bytes
-            .get(end..)
-            .filter(|table| end >= 8 && table.len() % 4 == 0)
-            .ok_or(error)?;
+        let size = bytes.len() as u64;
+        let (header, _) = bytes
+            .split_first_chunk::<8>()
+            .ok_or(ChunkError::Short { got: size })?;
         Ok(Self {
             bytes,
-            end,
+            layout: Layout::read(*header, size)?,
             at: 8,
-            table: Some(table),
             seen: 0,
             torn: false,
         })
@@ -190,14 +238,18 @@ impl<'a> Entries<'a> {
     /// Whether the chunk is finished.
     #[must_use]
     pub const fn finished(&self) -> bool {
-        self.table.is_some()
+        self.layout.positions.is_some()
     }
 
     /// Bytes at the end of an open chunk that are the beginning of an entry: what a writer
     /// that was killed leaves behind. Known once [`Self::next_entry`] has come to the end.
     #[must_use]
     pub const fn torn_bytes(&self) -> usize {
-        if self.torn { self.end - self.at } else { 0 }
+        if self.torn {
+            self.bytes.len() - self.at
+        } else {
+            0
+        }
     }
 
     /// Offset of the next entry, or of the end.
@@ -211,32 +263,18 @@ impl<'a> Entries<'a> {
     /// # Errors
     /// See [`ChunkError`].
     pub fn next_entry(&mut self) -> Result<Option<Located<'a>>, ChunkError> {
-        let rest = self.bytes.get(self.at..self.end).unwrap_or_default();
-        let positions = self.table.map(|table| table.as_chunks::<4>().0);
+        // The layout lies within the bytes.
+        let end = usize::try_from(self.layout.end).unwrap_or(usize::MAX);
+        let rest = self.bytes.get(self.at..end).unwrap_or_default();
+        self.layout.counts(self.seen, !rest.is_empty())?;
         if rest.is_empty() {
-            return match positions {
-                Some(positions) if positions.len() != self.seen => Err(ChunkError::Count {
-                    got: positions.len(),
-                    want: self.seen,
-                }),
-                _ => Ok(None),
-            };
+            return Ok(None);
         }
-        if let Some(positions) = positions {
-            let count = ChunkError::Count {
-                got: positions.len(),
-                want: self.seen + 1,
-            };
-            let got = u32::from_le_bytes(*positions.get(self.seen).ok_or(count)?);
-            if usize::try_from(got) != Ok(self.at) {
-                return Err(ChunkError::Position {
-                    index: self.seen,
-                    got,
-                    want: self.at,
-                });
-            }
-        }
-        if self.table.is_none() && Entry::length(rest).is_err() {
+        if self.finished() {
+            let table = self.bytes.get(end..).unwrap_or_default().as_chunks().0;
+            let position = table.get(self.seen).copied().unwrap_or_default();
+            Layout::agrees(self.seen, u32::from_le_bytes(position), self.at as u64)?;
+        } else if Entry::length(rest).is_err() {
             self.torn = true;
             return Ok(None);
         }

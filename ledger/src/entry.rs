@@ -18,6 +18,8 @@
 //! Integers are little-endian. Every entry is sealed, also one with an empty private domain:
 //! the tag then authenticates the public domain.
 
+use std::ops::Deref;
+
 use crate::cursor::{Cursor, ReadError};
 use crate::hash::Digest;
 use crate::id::{Seqno, TxId, View};
@@ -62,9 +64,47 @@ pub enum EntryType {
     WithBoth,
 }
 
+impl EntryType {
+    fn of(byte: u8) -> Result<Self, EntryError> {
+        Ok(match byte {
+            0 => Self::WriteSet,
+            1 => Self::Snapshot,
+            2 => Self::WithClaims,
+            3 => Self::WithCommitEvidence,
+            4 => Self::WithBoth,
+            got => return Err(EntryError::Type { got }),
+        })
+    }
+
+    const fn has_claims(self) -> bool {
+        matches!(self, Self::WithClaims | Self::WithBoth)
+    }
+
+    const fn has_commit_evidence(self) -> bool {
+        matches!(self, Self::WithCommitEvidence | Self::WithBoth)
+    }
+}
+
 /// An entry as read. Borrows the chunk.
 #[derive(Clone, Debug)]
 pub struct Entry<'a> {
+    /// Its fixed fields.
+    head: EntryHead<'a>,
+    /// Public map sections in file order.
+    pub sections: Vec<MapSection<'a>>,
+}
+
+impl<'a> Deref for Entry<'a> {
+    type Target = EntryHead<'a>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.head
+    }
+}
+
+/// The fixed fields of an entry. Its map sections are not looked at.
+#[derive(Clone, Debug)]
+pub struct EntryHead<'a> {
     /// All bytes, header included: what is hashed.
     pub bytes: &'a [u8],
     /// Flags.
@@ -83,8 +123,10 @@ pub struct Entry<'a> {
     pub claims_digest: Option<Digest>,
     /// Commit evidence digest, where the type has one.
     pub commit_evidence_digest: Option<Digest>,
-    /// Public map sections in file order.
-    pub sections: Vec<MapSection<'a>>,
+    /// Reserved field: 0 in new entries, a conflict version in 1.x.
+    pub reserved: u64,
+    /// The bytes of the public map sections.
+    pub(crate) public_sections: &'a [u8],
     tag: [u8; 16],
     iv: [u8; 12],
     public_domain: &'a [u8],
@@ -207,12 +249,35 @@ impl<'a> Entry<'a> {
         Ok(HEADER + taken.len())
     }
 
-    /// Reads the entry that `bytes` are, to the last byte.
+    /// Reads the entry that `bytes` begin with.
     ///
     /// # Errors
     /// See [`EntryError`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, EntryError> {
-        let length = Self::length(bytes)?;
+        let head = EntryHead::parse(bytes)?;
+        // A snapshot's map sections have another form.
+        let sections = if head.entry_type == EntryType::Snapshot {
+            Vec::new()
+        } else {
+            parse_sections(head.public_sections, true)?
+        };
+        Ok(Self { head, sections })
+    }
+
+    /// The section of a public map.
+    #[must_use]
+    pub fn section(&self, map: &str) -> Option<&MapSection<'a>> {
+        self.sections.iter().find(|section| section.name == map)
+    }
+}
+
+impl<'a> EntryHead<'a> {
+    /// Reads the fixed fields of the entry that `bytes` begin with.
+    ///
+    /// # Errors
+    /// See [`EntryError`].
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, EntryError> {
+        let length = Entry::length(bytes)?;
         let bytes = bytes.get(..length).unwrap_or(bytes);
         let mut cursor = Cursor::new(bytes);
         let version = cursor.u8()?;
@@ -232,37 +297,15 @@ impl<'a> Entry<'a> {
         let private_domain = cursor.rest();
 
         let mut public = Cursor::new(public_domain);
-        let entry_type = match public.u8()? {
-            0 => EntryType::WriteSet,
-            1 => EntryType::Snapshot,
-            2 => EntryType::WithClaims,
-            3 => EntryType::WithCommitEvidence,
-            4 => EntryType::WithBoth,
-            got => return Err(EntryError::Type { got }),
-        };
+        let entry_type = EntryType::of(public.u8()?)?;
         let seqno = Seqno(public.u64()?);
-        let has_claims = matches!(entry_type, EntryType::WithClaims | EntryType::WithBoth);
-        let has_evidence = matches!(
-            entry_type,
-            EntryType::WithCommitEvidence | EntryType::WithBoth
-        );
-        let claims_digest = if has_claims {
-            Some(Digest(public.array()?))
-        } else {
-            None
-        };
-        let commit_evidence_digest = if has_evidence {
-            Some(Digest(public.array()?))
-        } else {
-            None
-        };
-        let _reserved = public.u64()?;
-        // A snapshot's map sections have another form.
-        let sections = if entry_type == EntryType::Snapshot {
-            Vec::new()
-        } else {
-            parse_sections(public.rest(), true)?
-        };
+        let claims_digest = entry_type
+            .has_claims()
+            .then(|| public.array())
+            .transpose()?;
+        let evidence = entry_type.has_commit_evidence();
+        let commit_evidence_digest = evidence.then(|| public.array()).transpose()?;
+        let reserved = public.u64()?;
         Ok(Self {
             bytes,
             flags,
@@ -271,9 +314,10 @@ impl<'a> Entry<'a> {
             snapshot_iv: term & SNAPSHOT_BIT != 0,
             entry_type,
             seqno,
-            claims_digest,
-            commit_evidence_digest,
-            sections,
+            claims_digest: claims_digest.map(Digest),
+            commit_evidence_digest: commit_evidence_digest.map(Digest),
+            reserved,
+            public_sections: public.rest(),
             tag,
             iv,
             public_domain,
@@ -305,12 +349,6 @@ impl<'a> Entry<'a> {
             (Some(other), None) | (None, Some(other)) => Digest::of_pair(&digest, other),
             (None, None) => digest,
         }
-    }
-
-    /// The section of a public map.
-    #[must_use]
-    pub fn section(&self, map: &str) -> Option<&MapSection<'a>> {
-        self.sections.iter().find(|section| section.name == map)
     }
 
     /// Whether there is a private domain.

@@ -8,16 +8,19 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing)]
 
+mod checkpoint;
 mod chunk;
 mod cursor;
 mod endorsement;
 mod entry;
+mod frontier;
 mod hash;
 mod id;
 mod json;
 mod key;
 mod merkle;
 pub mod pem;
+mod pieces;
 mod rsa;
 mod secret;
 mod shares;
@@ -28,19 +31,22 @@ mod testing;
 mod verify;
 mod write_set;
 
+pub use checkpoint::{Checkpoint, CheckpointError};
 pub use chunk::{ChunkBuilder, ChunkError, ChunkName, Entries, FIRST_ENTRY, Located};
 pub use cursor::ReadError;
 pub use endorsement::{
     ENDORSEMENT_MAP, Endorsed, EndorsementError, EndorsementRow, LAST_SIGNED_ROOT_MAP, verify_chain,
 };
 pub use entry::{
-    Encoded, Entry, EntryError, EntryType, FLAG_CHUNK_AFTER, FLAG_CHUNK_BEFORE, encode,
+    Encoded, Entry, EntryError, EntryHead, EntryType, FLAG_CHUNK_AFTER, FLAG_CHUNK_BEFORE, encode,
 };
+pub use frontier::{Fold, Frontier, Subtree};
 pub use hash::{Digest, ParseDigestError};
 pub use id::{ParseTxIdError, Seqno, TxId, View};
 pub use json::{Base64, canonical, integer_key, is_canonical};
 pub use key::{Curve, KeyError, PublicKey, Signer, SigningFailed};
 pub use merkle::{MerkleTree, Proof, ProofStep, TREE_MAP, TreeError, fold_proof};
+pub use pieces::{Piece, Pieces, Source};
 pub use rsa::{RsaError, RsaPrivateKey, RsaPublicKey};
 pub use secret::{
     CommitEvidence, ENCRYPTED_SECRETS_MAP, EncryptedNodeSecret, EncryptedSecretsRow,
@@ -56,9 +62,13 @@ pub use signature::{
     SignatureInputs, SignatureRow, signature_write_set,
 };
 pub use snapshot::{
-    SNAPSHOT_EVIDENCE_MAP, SnapshotMap, SnapshotPoint, encode_snapshot, snapshot_key_order,
+    SNAPSHOT_EVIDENCE_MAP, SnapshotEvidence, SnapshotMap, SnapshotPoint, SnapshotStart,
+    encode_snapshot, snapshot_key_order,
 };
-pub use verify::{Check, Fault, LedgerVerifier, Located as LocatedFault, Report};
+pub use verify::{
+    Anchor, Check, Fault, LedgerVerifier, Located as LocatedFault, PendingSignature, Place, Report,
+    Stretch, Trust, Verdict, Walk, entry_fault, layout_fault,
+};
 pub use write_set::{
     MapSection, MapWrites, PUBLIC_PREFIX, SINGLE_KEY, SectionError, WriteSet, is_public,
     parse_sections,

@@ -171,6 +171,16 @@ impl MerkleTree {
             .ok_or_else(|| self.outside(last))
     }
 
+    /// The complete subtrees at the right edge, smallest first, with their heights.
+    pub(crate) fn edge(&self) -> impl Iterator<Item = (usize, Digest)> {
+        let size = self.size();
+        self.levels
+            .iter()
+            .enumerate()
+            .filter(move |(height, _)| size >> height & 1 == 1)
+            .filter_map(move |(height, level)| Some((height, *level.at((size >> height) - 1)?)))
+    }
+
     /// Folds the complete subtrees given by the binary digits of `size`, smallest first.
     fn root_of_size(&self, size: u64) -> Option<Digest> {
         if size <= self.flushed.saturating_sub(1) {

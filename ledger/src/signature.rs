@@ -239,8 +239,7 @@ impl CoseRootSignature {
     /// # Errors
     /// [`CoseError::Row`], [`CoseError::Form`].
     pub fn from_row(row: &[u8]) -> Result<Self, CoseError> {
-        let text: String = serde_json::from_slice(row).map_err(|_| CoseError::Row)?;
-        Self::from_bytes(&decode_base64(&text).map_err(|_| CoseError::Row)?)
+        Self::from_bytes(&cose_of_row(row)?)
     }
 
     /// Reads a message.
@@ -330,6 +329,12 @@ impl CoseRootSignature {
             .map_err(|_| CoseError::Form("cannot be encoded again"))?;
         Ok(service.verify_fixed(&message, &self.signature)?)
     }
+}
+
+/// The message in a row of [`COSE_SIGNATURES_MAP`].
+pub(crate) fn cose_of_row(row: &[u8]) -> Result<Vec<u8>, CoseError> {
+    let text: String = serde_json::from_slice(row).map_err(|_| CoseError::Row)?;
+    decode_base64(&text).map_err(|_| CoseError::Row)
 }
 
 /// One CBOR item and nothing behind it.

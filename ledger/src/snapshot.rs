@@ -7,17 +7,54 @@
 
 use std::hash::Hasher as _;
 
+use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher24;
 
 use crate::cursor::put_vec;
 use crate::entry::{begin, seal, snapshot_iv};
+use crate::frontier::Frontier;
 use crate::hash::Digest;
-use crate::id::Seqno;
+use crate::id::{Seqno, TxId};
 use crate::secret::{LedgerSecret, SecretError};
 use crate::write_set::is_public;
 
 /// The table that names each snapshot's digest, under [`SINGLE_KEY`](crate::SINGLE_KEY).
 pub const SNAPSHOT_EVIDENCE_MAP: &str = "public:ccf.internal.snapshot_evidence";
+
+/// Row of [`SNAPSHOT_EVIDENCE_MAP`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotEvidence {
+    /// Digest of the snapshot's entry.
+    pub hash: Digest,
+    /// The signature it was taken at.
+    pub version: Seqno,
+}
+
+/// Where a walk may begin in place of the first transaction, from a verified snapshot.
+#[derive(Clone, Debug)]
+pub struct SnapshotStart {
+    /// The signature the snapshot was taken at.
+    pub id: TxId,
+    /// The root that this signature signs.
+    pub signed_root: Digest,
+    /// Digest of the snapshot's entry.
+    pub digest: Digest,
+    /// The tree over everything up to there.
+    pub(crate) frontier: Frontier,
+    /// Rows of the tables that the rules on signatures read.
+    rows: Vec<(String, Vec<u8>, Vec<u8>)>,
+}
+
+impl SnapshotStart {
+    pub(crate) fn rows<E>(
+        &self,
+        mut each: impl FnMut(&str, &[u8], &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.rows
+            .iter()
+            .try_for_each(|(table, key, value)| each(table, key, value))
+    }
+}
 
 /// One table.
 #[derive(Clone, Debug)]

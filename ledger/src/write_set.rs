@@ -201,8 +201,53 @@ pub enum SectionError {
 /// # Errors
 /// See [`SectionError`].
 pub fn parse_sections(bytes: &[u8], public: bool) -> Result<Vec<MapSection<'_>>, SectionError> {
+    let mut sections = Vec::new();
+    visit_sections(bytes, public, &mut sections)?;
+    Ok(sections)
+}
+
+/// What a walk over map sections shows, in file order.
+pub(crate) trait VisitSections<'a> {
+    /// A section begins.
+    fn section(&mut self, name: &'a str);
+    /// A row of it.
+    fn write(&mut self, _key: &'a [u8], _value: &'a [u8]) {}
+    /// A removed key of it.
+    fn remove(&mut self, _key: &'a [u8]) {}
+}
+
+impl<'a> VisitSections<'a> for Vec<MapSection<'a>> {
+    fn section(&mut self, name: &'a str) {
+        self.push(MapSection {
+            name,
+            writes: Vec::new(),
+            removes: Vec::new(),
+        });
+    }
+
+    fn write(&mut self, key: &'a [u8], value: &'a [u8]) {
+        if let Some(section) = self.last_mut() {
+            section.writes.push((key, value));
+        }
+    }
+
+    fn remove(&mut self, key: &'a [u8]) {
+        if let Some(section) = self.last_mut() {
+            section.removes.push(key);
+        }
+    }
+}
+
+/// Checks the map sections of a domain to its end and shows them as they come, without keeping any.
+pub(crate) fn visit_sections<'a>(
+    bytes: &'a [u8],
+    public: bool,
+    visitor: &mut impl VisitSections<'a>,
+) -> Result<(), SectionError> {
     let mut cursor = Cursor::new(bytes);
-    let mut sections: Vec<MapSection<'_>> = Vec::new();
+    let mut before: Option<&str> = None;
+    // Writers sort by name, so that one comparison each settles nearly every entry.
+    let mut sorted = true;
     while !cursor.is_empty() {
         let name = cursor.name()?;
         if is_public(name) != public {
@@ -218,32 +263,41 @@ pub fn parse_sections(bytes: &[u8], public: bool) -> Result<Vec<MapSection<'_>>,
                 got: reads,
             });
         }
-        let mut section = MapSection {
-            name,
-            writes: Vec::new(),
-            removes: Vec::new(),
-        };
+        visitor.section(name);
         for _ in 0..cursor.u64()? {
-            section.writes.push((cursor.vec()?, cursor.vec()?));
+            visitor.write(cursor.vec()?, cursor.vec()?);
         }
         for _ in 0..cursor.u64()? {
-            section.removes.push(cursor.vec()?);
+            visitor.remove(cursor.vec()?);
         }
-        sections.push(section);
+        sorted &= before.is_none_or(|before| before < name);
+        before = Some(name);
     }
-    reject_twice(&sections)?;
-    Ok(sections)
-}
-
-fn reject_twice(sections: &[MapSection<'_>]) -> Result<(), SectionError> {
-    // Writers sort by name, so that one pass settles nearly every entry.
-    if sections
-        .windows(2)
-        .all(|pair| matches!(pair, [a, b] if a.name < b.name))
-    {
+    if sorted {
         return Ok(());
     }
-    let mut names: Vec<&str> = sections.iter().map(|section| section.name).collect();
+    reject_twice(names(bytes)?)
+}
+
+/// The names of sections that have been found well-formed.
+fn names(bytes: &[u8]) -> Result<Vec<&str>, SectionError> {
+    let mut cursor = Cursor::new(bytes);
+    let mut names = Vec::new();
+    while !cursor.is_empty() {
+        names.push(cursor.name()?);
+        cursor.take(16)?;
+        for _ in 0..cursor.u64()? {
+            cursor.vec()?;
+            cursor.vec()?;
+        }
+        for _ in 0..cursor.u64()? {
+            cursor.vec()?;
+        }
+    }
+    Ok(names)
+}
+
+fn reject_twice(mut names: Vec<&str>) -> Result<(), SectionError> {
     names.sort_unstable();
     for pair in names.windows(2) {
         if let [a, b] = pair

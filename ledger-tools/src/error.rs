@@ -1,0 +1,66 @@
+//! Why a ledger could not be audited.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ledger::{CheckpointError, Fault, KeyError, LocatedFault};
+
+/// A ledger could not be audited, or does not hold.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuditError {
+    /// A file or the directory cannot be read.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// No file of the directory is a chunk.
+    #[error("{}: no ledger chunks", path.display())]
+    Empty {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The pinned certificate cannot be used.
+    #[error("pinned service certificate: {0}")]
+    Certificate(#[from] KeyError),
+    /// The checkpoint to compare with proves nothing.
+    #[error("checkpoint: {0}")]
+    Checkpoint(#[from] CheckpointError),
+    /// Something is wrong with the ledger, at one place.
+    #[error(transparent)]
+    Located(#[from] Box<LocatedFault>),
+    /// Something is wrong with the ledger as a whole.
+    #[error(transparent)]
+    Whole(#[from] Fault),
+    /// The ledger was written to, not only at its end, between one reading and the next.
+    #[error("{}: the ledger changed while it was read", path.display())]
+    Changed {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A thread that verifies ended early: our bug.
+    #[error("a worker ended early")]
+    Worker,
+}
+
+impl AuditError {
+    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// The rule that does not hold, if that is what happened.
+    #[must_use]
+    pub fn fault(&self) -> Option<&Fault> {
+        match self {
+            Self::Located(located) => Some(&located.fault),
+            Self::Whole(fault) => Some(fault),
+            _ => None,
+        }
+    }
+}

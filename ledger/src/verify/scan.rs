@@ -1,0 +1,177 @@
+//! The part of a walk that needs nothing of what came before: it may run for several pieces at once.
+//!
+//! A piece of a chunk becomes a [`Stretch`]: its entries parsed and hashed, their leaves folded, and the places of those
+//! that the walk has to read itself.
+
+use super::check::{Check, Fault};
+use crate::entry::{Entry, EntryError, EntryHead, EntryType, FLAG_CHUNK_AFTER};
+use crate::frontier::Fold;
+use crate::hash::Digest;
+use crate::id::{Seqno, TxId, View};
+use crate::signature::SIGNATURES_MAP;
+use crate::write_set::{VisitSections, visit_sections};
+
+/// Tables whose writes the walk follows.
+pub(super) const WATCHED: &[&str] = &[
+    super::service::NODES_CERTIFICATES,
+    super::service::NODES_INFO,
+    super::service::SERVICE_INFO,
+    crate::endorsement::ENDORSEMENT_MAP,
+    SIGNATURES_MAP,
+    crate::snapshot::SNAPSHOT_EVIDENCE_MAP,
+];
+
+/// Entries of one piece, parsed and hashed.
+#[derive(Debug, Default)]
+pub struct Stretch {
+    /// Position of the first entry.
+    pub(super) first: Seqno,
+    /// View of the first entry.
+    pub(super) first_view: View,
+    /// The last whole entry.
+    pub(super) last: Option<TxId>,
+    /// Consecutive parts; each begins with an entry that the walk reads itself, but perhaps the first.
+    pub(super) runs: Vec<Run>,
+    /// The first thing that is wrong, and the offset of the entry in the piece. Nothing behind it was looked at.
+    pub(super) fault: Option<(usize, Option<Seqno>, Fault)>,
+    /// Whether the last entry is a signature.
+    pub(super) ends_with_signature: bool,
+}
+
+/// Entries that follow each other, of which the walk has to read the first at most.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// Where in the piece the first entry begins, if the walk has to read it before the leaves are appended.
+    pub(super) read: Option<usize>,
+    /// Offset of the first entry in the piece.
+    pub(super) offset: usize,
+    pub(super) leaves: Vec<Digest>,
+    pub(super) fold: Fold,
+}
+
+/// What is looked for in a section walk.
+#[derive(Default)]
+struct Notice {
+    watched: bool,
+    signature: bool,
+}
+
+impl<'a> VisitSections<'a> for Notice {
+    fn section(&mut self, name: &'a str) {
+        if name.starts_with("public:ccf.") {
+            self.watched |= WATCHED.contains(&name);
+            self.signature |= name == SIGNATURES_MAP;
+        }
+    }
+}
+
+impl Stretch {
+    /// Parses and hashes the entries of a piece. `stop`: a position before which the root will be asked for.
+    #[must_use]
+    pub fn scan(piece: &[u8], stop: Option<Seqno>) -> Self {
+        let mut stretch = Self::default();
+        let mut at = 0;
+        while let Some(rest) = piece.get(at..).filter(|rest| !rest.is_empty()) {
+            match stretch.entry(rest, at, stop) {
+                Ok(length) => at += length,
+                Err((seqno, fault)) => {
+                    stretch.fault = Some((at, seqno, fault));
+                    break;
+                }
+            }
+        }
+        stretch
+    }
+
+    fn entry(
+        &mut self,
+        rest: &[u8],
+        at: usize,
+        stop: Option<Seqno>,
+    ) -> Result<usize, (Option<Seqno>, Fault)> {
+        let head = EntryHead::parse(rest).map_err(|error| (None, layout(&error)))?;
+        let seqno = head.seqno;
+        let located = |fault| (Some(seqno), fault);
+        let mut notice = Notice::default();
+        if head.entry_type != EntryType::Snapshot {
+            visit_sections(head.public_sections, true, &mut notice)
+                .map_err(|error| located(layout(&error.into())))?;
+        }
+        self.check(&head).map_err(located)?;
+        // Only the last entry of a chunk may ask for its end.
+        if head.flags & FLAG_CHUNK_AFTER != 0 && !notice.signature {
+            let fault = Check::ChunkEnd.fault("flag 0x01 on another entry", "on a signature");
+            return Err(located(fault));
+        }
+        let leaf = head.leaf();
+        if self.last.is_none() {
+            (self.first, self.first_view) = (head.seqno, head.view);
+        }
+        if self.runs.is_empty() || notice.watched || stop == Some(head.seqno) {
+            self.runs.push(Run {
+                read: notice.watched.then_some(at),
+                offset: at,
+                leaves: Vec::new(),
+                fold: Fold::new(head.seqno),
+            });
+        }
+        if let Some(run) = self.runs.last_mut() {
+            run.leaves.push(leaf);
+            run.fold.push(leaf);
+        }
+        self.last = Some(head.id());
+        self.ends_with_signature = notice.signature;
+        Ok(head.bytes.len())
+    }
+
+    /// What can be said of an entry beside the one before it.
+    fn check(&self, head: &EntryHead<'_>) -> Result<(), Fault> {
+        if let Some(last) = self.last {
+            follows(head, last)?;
+        }
+        if head.iv_seqno != head.seqno || head.snapshot_iv {
+            let of = if head.snapshot_iv {
+                " of a snapshot"
+            } else {
+                ""
+            };
+            let got = format!("{}{of}", head.iv_seqno);
+            return Err(Check::Iv.fault(got, head.seqno.to_string()));
+        }
+        if head.entry_type == EntryType::Snapshot {
+            return Err(Check::EntryType.fault("a snapshot", "a transaction"));
+        }
+        Ok(())
+    }
+
+    /// Number of entries.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.runs.iter().map(|run| run.fold.len()).sum()
+    }
+}
+
+/// An entry follows the one before it.
+fn follows(head: &EntryHead<'_>, before: TxId) -> Result<(), Fault> {
+    let want = before.seqno.next();
+    if head.seqno != want {
+        return Err(Check::Seqno.fault(head.seqno.to_string(), want.to_string()));
+    }
+    later_view(head.view, before.view)
+}
+
+pub(super) fn later_view(got: View, before: View) -> Result<(), Fault> {
+    if got < before {
+        return Err(Check::View.fault(got.to_string(), format!("at least {before}")));
+    }
+    Ok(())
+}
+
+fn layout(error: &EntryError) -> Fault {
+    Check::ChunkLayout.fault(error.to_string(), "an entry")
+}
+
+/// The entry at an offset of a piece that was scanned without fault there.
+pub(super) fn entry_at(piece: &[u8], offset: usize) -> Result<Entry<'_>, Fault> {
+    Entry::parse(piece.get(offset..).unwrap_or_default()).map_err(|error| layout(&error))
+}
