@@ -45,6 +45,12 @@ pub enum CliError {
     /// An identity cannot be made, read or used.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// A ledger holds, but not all of it is vouched for.
+    #[error("{reason}")]
+    Incomplete {
+        /// What is not.
+        reason: String,
+    },
     /// A value on the command line or in a file is not what it must be.
     #[error("{what}: {reason}")]
     Input {
@@ -73,6 +79,8 @@ pub enum Failure {
     Refused,
     /// Something was verified and found wrong.
     Verification,
+    /// What was verified holds, but it is not everything.
+    Incomplete,
 }
 
 impl Failure {
@@ -82,6 +90,7 @@ impl Failure {
             Self::Environment => 1,
             Self::Refused => 3,
             Self::Verification => 4,
+            Self::Incomplete => 5,
         }
     }
 }
@@ -91,7 +100,10 @@ impl CliError {
     pub fn failure(&self) -> Failure {
         match self {
             Self::Client(ClientError::Service(_)) => Failure::Refused,
-            Self::Audit(AuditError::Io { .. } | AuditError::Certificate(_)) => Failure::Environment,
+            Self::Audit(
+                AuditError::Io { .. } | AuditError::Certificate(_) | AuditError::Worker,
+            ) => Failure::Environment,
+            Self::Incomplete { .. } => Failure::Incomplete,
             Self::Audit(_) | Self::Evidence(_) | Self::Expectation { .. } | Self::Receipt(_) => {
                 Failure::Verification
             }

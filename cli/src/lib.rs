@@ -9,6 +9,7 @@
 //! | 2 | the command line is wrong |
 //! | 3 | the service refused |
 //! | 4 | verification failed |
+//! | 5 | what was verified holds, but it is not everything: a ledger with an unsigned end, or signed by a later identity |
 
 #![forbid(unsafe_code)]
 
