@@ -17,11 +17,10 @@ function action(name, definition) {
 // Every other open proposal was written, and voted on, under other rules: mark them dropped.
 function dropOtherProposals(proposalId) {
   const infos = gov("proposals_info");
-  for (const [id, info] of infos.entries()) {
-    if (id !== proposalId && isObject(info) && info.state === "Open") {
-      infos.set(id, { ...info, state: "Dropped" });
-    }
+  for (const id of allOpen()) {
+    if (id !== proposalId) infos.set(id, { ...infos.get(id), state: "Dropped" });
   }
+  gov("open_claims").clear();
 }
 
 // Outcome of the votes on a proposal that is being applied.

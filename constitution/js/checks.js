@@ -92,6 +92,12 @@ function checkHex(value, digits, field) {
   }
 }
 
+// SHA-256 of a text, in hexadecimal.
+function digestOf(text) {
+  const digest = ccf.crypto.digest("SHA-256", ccf.strToBuf(text));
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 // Ids of members, users and nodes are SHA-256 digests.
 function checkEntityId(value, field) {
   if (!isHex(value, 64)) refuse("CON-31", `${field} must be 64 lowercase hexadecimal digits`);

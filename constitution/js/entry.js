@@ -23,14 +23,15 @@ export function validate(input) {
   return { valid: errors.length === 0, description: errors.join("\n") };
 }
 
-// {state, rule, reason, missing}: what `resolve` answers, which rule said so and why, and whose yes is missing.
+// {state, rule, reason, missing, against, joining}: what `resolve` answers, which rule said so and why; and of the members who are
+// counted, whose yes is missing, who of them voted against, and for whom a contract waits.
 export function explain(proposal, proposerId, votes, proposalId) {
   try {
     return decide(proposal, proposerId, votes, proposalId);
   } catch (e) {
     // CON-04: whatever is in the tables, a proposal that cannot be judged stays open; nothing is accepted by accident, and
     // no submission fails by somebody else's doing (H2).
-    return { state: "Open", rule: "CON-04", reason: `cannot judge this proposal: ${e}`, missing: [] };
+    return { state: "Open", rule: "CON-04", reason: `cannot judge this proposal: ${e}`, ...NOBODY };
   }
 }
 
@@ -46,4 +47,5 @@ export function apply(proposal, proposalId) {
     if (definition === undefined) refuse("CON-02", `${name}: no such action`);
     definition.apply(args ?? {}, proposalId);
   }
+  indexOpenProposals(proposalId);
 }

@@ -29,7 +29,7 @@ action("add_snp_host_data", {
     checkText(args.security_policy, "security_policy");
     // CON-40: a policy shown is the policy meant.
     if (args.security_policy !== "") {
-      const digest = toHex(ccf.crypto.digest("SHA-256", ccf.strToBuf(args.security_policy)));
+      const digest = digestOf(args.security_policy);
       if (digest !== args.host_data) {
         refuse("CON-40", `the digest of security_policy is ${digest}, not ${args.host_data}`);
       }
@@ -39,10 +39,6 @@ action("add_snp_host_data", {
     addToJoinPolicy("nodes.snp.host_data", args.host_data, args.security_policy, proposalId);
   },
 });
-
-function toHex(buffer) {
-  return Array.from(new Uint8Array(buffer), (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
 
 action("remove_snp_host_data", {
   check(args) {

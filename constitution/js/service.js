@@ -1,15 +1,4 @@
-// The service: constitution, opening, recovery, configuration, certificates.
-
-action("set_constitution", {
-  check(args) {
-    checkText(args.constitution, "constitution");
-    ccf.gov.validateConstitution(args.constitution);
-  },
-  apply(args, proposalId) {
-    setOnly("constitution", args.constitution);
-    dropOtherProposals(proposalId);
-  },
-});
+// The service: opening, configuration, certificates.
 
 action("transition_service_to_open", {
   check(args) {

@@ -23,12 +23,17 @@ const SWITCHED_OFF_BY_ANYBODY = [
   "set_contract_runtime_options_disable_logging",
 ];
 
-// Actions that a role may pass alone while members have switched the option on.
-const DELEGATED_TO_CGS_OPERATOR = { set_constitution: "autoapprove-constitution-proposal" };
+// Actions that a role may pass alone while members have switched the option on; and only if `when` says so of the arguments.
+const DELEGATED_TO_CGS_OPERATOR = {
+  set_constitution: {
+    option: "autoapprove-constitution-proposal",
+    when: (args) => isApprovedConstitution(args.constitution),
+  },
+};
 const DELEGATED_TO_CONTRACT_OPERATOR = {
-  set_deployment_spec: "autoapprove-deploymentspec-proposal",
-  set_deployment_info: "autoapprove-deploymentinfo-proposal",
-  set_clean_room_policy: "autoapprove-cleanroompolicy-proposal",
+  set_deployment_spec: { option: "autoapprove-deploymentspec-proposal" },
+  set_deployment_info: { option: "autoapprove-deploymentinfo-proposal" },
+  set_clean_room_policy: { option: "autoapprove-cleanroompolicy-proposal" },
 };
 
 const open = (reason) => ({ state: "Open", reason });
@@ -57,43 +62,28 @@ function byContracts(p) {
   if (!p.actions.every((a) => a.name === "set_contract")) {
     return rejected("set_contract cannot be combined with other actions");
   }
-  return onlyOnce(p, "set_contract", "contractId", "accepted_contracts");
+  return onlyOnce(p, "set_contract", "accepted_contracts");
 }
 
 // CON-13: documents, the same, but in any company.
 function byDocuments(p) {
   if (!p.has("set_member_document")) return undefined;
-  return onlyOnce(p, "set_member_document", "documentId", "accepted_member_documents");
+  return onlyOnce(p, "set_member_document", "accepted_member_documents");
 }
 
-function onlyOnce(p, name, field, table) {
-  const ids = namesIn(p.actions, name, field);
+function onlyOnce(p, name, table) {
+  const field = CLAIMS_ID[name];
+  const ids = p.actions.filter((a) => a.name === name).map((a) => a.args?.[field]);
+  const odd = ids.find((id) => typeof id !== "string");
+  if (odd !== undefined || ids.includes(undefined)) return rejected(`${field} must be text`);
   if (new Set(ids).size !== ids.length) return rejected(`${field} occurs twice`);
-  const taken = ids.find((id) => typeof id !== "string" || gov(table).has(id));
+  const taken = ids.find((id) => gov(table).has(id));
   if (taken !== undefined) return rejected(`${field} ${taken} is already accepted`);
-  const elsewhere = new Set(otherOpenActions(p.id).flatMap((list) => namesIn(list, name, field)));
-  const contested = ids.find((id) => elsewhere.has(id));
+  // Of two proposals the one submitted later falls, at once; when votes are cast there is no other left to find.
+  if (p.votes.size > 0) return undefined;
+  const contested = ids.find((id) => rivals(claimKey(name, id), p.id).length > 0);
   if (contested !== undefined) return rejected(`${field} ${contested} is in another open proposal`);
   return undefined;
-}
-
-function namesIn(list, name, field) {
-  return list.filter((a) => a.name === name).map((a) => a.args?.[field]);
-}
-
-// The actions of every other proposal that is open. Proposals that cannot be read have none.
-function otherOpenActions(proposalId) {
-  const proposals = gov("proposals");
-  return gov("proposals_info")
-    .entries()
-    .filter(([id, info]) => id !== proposalId && isObject(info) && info.state === "Open")
-    .map(([id]) => {
-      try {
-        return readActions(proposals.get(id)) ?? [];
-      } catch (e) {
-        return [];
-      }
-    });
 }
 
 // CON-14: who only switches telemetry or logging off needs no vote. An operator does: it is not theirs to decide.
@@ -120,9 +110,12 @@ function byCount(p) {
 // CON-17, CON-18: what members have delegated, by switching an option on.
 function byDelegate(p, role, delegated) {
   if (!hasRole(p.proposer?.data, role)) return undefined;
-  const isDelegated = (a) =>
-    Object.hasOwn(delegated, a.name) &&
-    gov("cgs_runtime_options").get(delegated[a.name])?.status === "enabled";
+  const isDelegated = (a) => {
+    if (!Object.hasOwn(delegated, a.name)) return false;
+    const { option, when } = delegated[a.name];
+    if (gov("cgs_runtime_options").get(option)?.status !== "enabled") return false;
+    return when === undefined || when(a.args ?? {});
+  };
   if (!p.actions.every(isDelegated)) return undefined;
   return accepted(`members have delegated this to the ${role}`);
 }
@@ -139,16 +132,33 @@ const RULES = [
 ];
 
 // Why a proposal stays open.
-function whyOpen(p, missing) {
-  const counted = p.members.filter((m) => isCounted(m.data));
-  if (!counted.some((m) => m.active)) {
+function whyOpen(p, { missing, against, joining }) {
+  if (!p.members.some((m) => m.active && isCounted(m.data))) {
     return { rule: "CON-19", ...open("there is no Active member whose vote counts") };
   }
   if (missing.length === 0) {
-    return { rule: "CON-16", ...open("members are joining; they must become Active and vote") };
+    return { rule: "CON-16", ...open(`${joining.length} members are joining; they must become Active and vote`) };
+  }
+  if (against.length > 0) {
+    // A ballot cannot be changed.
+    return { rule: "CON-15", ...open(`${against.length} members voted against it: it can only be withdrawn`) };
   }
   return { rule: "CON-15", ...open(`${missing.length} Active members have not voted for it`) };
 }
+
+// Who stands in the way: counted members whose yes is missing, those of them who said no, and those who are joining.
+function standing(p) {
+  const counted = p.members.filter((m) => isCounted(m.data));
+  const missing = counted.filter((m) => m.active && p.votes.get(m.id) !== true);
+  const ids = (list) => list.map((m) => m.id);
+  return {
+    missing: ids(missing),
+    against: ids(missing.filter((m) => p.votes.get(m.id) === false)),
+    joining: p.has("set_contract") ? ids(counted.filter((m) => m.joining)) : [],
+  };
+}
+
+const NOBODY = { missing: [], against: [], joining: [] };
 
 // The actions of a proposal, or undefined if it is none (CON-01).
 function readActions(proposal) {
@@ -160,7 +170,7 @@ function readActions(proposal) {
 function decide(proposal, proposerId, votes, proposalId) {
   const list = readActions(JSON.parse(proposal));
   if (list === undefined) {
-    return { rule: "CON-01", ...rejected("this is no proposal: a list of actions is needed"), missing: [] };
+    return { rule: "CON-01", ...rejected("this is no proposal: a list of actions is needed"), ...NOBODY };
   }
   const members = allMembers();
   const p = {
@@ -171,12 +181,10 @@ function decide(proposal, proposerId, votes, proposalId) {
     votes: new Map(votes.map((v) => [v.member_id, v.vote])),
     has: (name) => list.some((a) => a.name === name),
   };
-  const missing = members
-    .filter((m) => m.active && isCounted(m.data) && p.votes.get(m.id) !== true)
-    .map((m) => m.id);
+  const people = standing(p);
   for (const [rule, answer] of RULES) {
     const outcome = answer(p);
-    if (outcome !== undefined) return { rule, ...outcome, missing };
+    if (outcome !== undefined) return { rule, ...outcome, ...people };
   }
-  return { ...whyOpen(p, missing), missing };
+  return { ...whyOpen(p, people), ...people };
 }

@@ -5,8 +5,17 @@ use serde_json::{Value, json};
 
 use crate::consortium::{Consortium, certificate, id};
 
+/// A key that is too short.
+const RSA_1024: &str = "-----BEGIN PUBLIC KEY-----
+MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQCym4Lzx+zqstX6aeMcnyupbAzI
+NRjUVqyP42st2fojTM9V72okpC0x/4d0fKqSXlXktfoPriPUqBQO9dvAwObtVFn4
+Q3A0rSTKMjOrYhFqkifDz7dvLW27iV5WNDx8bUDksHtsjnaWaQqN08gdZk9zbowk
+elTONCGBAClApfOORQIDAQAB
+-----END PUBLIC KEY-----
+";
+
 #[test]
-fn unknown_and_refused_actions_name_their_rule() {
+pub fn unknown_and_refused_actions_name_their_rule() {
     let mut c = Consortium::of(&["a"]);
     for name in ["nothing", "__proto__", "toString", "constructor", ""] {
         assert_eq!(
@@ -37,7 +46,7 @@ fn unknown_and_refused_actions_name_their_rule() {
 
 /// W22: what must be an object, a text, a certificate or a key is one.
 #[test]
-fn arguments_have_their_types() {
+pub fn arguments_have_their_types() {
     let mut c = Consortium::of(&["a"]);
     c.accept_contract("k");
     let cert = certificate();
@@ -59,6 +68,11 @@ fn arguments_have_their_types() {
         (
             "set_member",
             json!({"cert": cert, "encryption_pub_key": "text"}),
+            "CON-34",
+        ),
+        (
+            "set_member",
+            json!({"cert": cert, "encryption_pub_key": RSA_1024}),
             "CON-34",
         ),
         (
@@ -111,6 +125,11 @@ fn arguments_have_their_types() {
         (
             "set_snp_minimum_tcb_version_hex",
             json!({"cpuid": "00A00F11", "tcb_version": "00".repeat(8)}),
+            "CON-42",
+        ),
+        (
+            "set_snp_minimum_tcb_version_hex",
+            json!({"cpuid": "00a00f11", "tcb_version": "DC18000000000004"}),
             "CON-42",
         ),
         (
@@ -237,7 +256,7 @@ fn arguments_have_their_types() {
 }
 
 #[test]
-fn a_member_set_again_must_become_active_again() {
+pub fn a_member_set_again_must_become_active_again() {
     let mut c = Consortium::of(&["a"]);
     c.enact(
         "set_member",
@@ -257,7 +276,7 @@ fn a_member_set_again_must_become_active_again() {
 
 /// CON-37: nobody votes the last voter away, by any of the three ways.
 #[test]
-fn somebody_is_left_to_vote() {
+pub fn somebody_is_left_to_vote() {
     let mut c = Consortium::of(&["a"]);
     for (name, args) in [
         ("remove_member", json!({"member_id": id("a")})),
@@ -280,7 +299,7 @@ fn somebody_is_left_to_vote() {
 
 /// CON-36, and the new ledger secret after a holder of a share has gone.
 #[test]
-fn shares_stay_enough_and_the_ledger_is_rekeyed() {
+pub fn shares_stay_enough_and_the_ledger_is_rekeyed() {
     let mut c = Consortium::of(&["a", "b", "c"]);
     c.share("a");
     c.share("b");
@@ -302,7 +321,7 @@ fn shares_stay_enough_and_the_ledger_is_rekeyed() {
 }
 
 #[test]
-fn opening_a_recovering_service_names_what_came_before() {
+pub fn opening_a_recovering_service_names_what_came_before() {
     let mut c = Consortium::of(&["a"]);
     c.set_only("service.info", &json!({"status": "Recovering"}));
     let next = json!({"next_service_identity": certificate()});
@@ -317,7 +336,7 @@ fn opening_a_recovering_service_names_what_came_before() {
 }
 
 #[test]
-fn other_open_proposals_fall_with_the_rules_they_were_made_under() {
+pub fn other_open_proposals_fall_with_the_rules_they_were_made_under() {
     let mut c = Consortium::of(&["a"]);
     let drops = [
         (
@@ -358,7 +377,7 @@ fn other_open_proposals_fall_with_the_rules_they_were_made_under() {
 }
 
 #[test]
-fn an_accepted_contract_carries_its_votes_and_never_changes() {
+pub fn an_accepted_contract_carries_its_votes_and_never_changes() {
     let mut c = Consortium::of(&["a"]);
     let args = json!({"contractId": "k", "contract": {"data": {"x": 1}, "extra": 2}});
     let proposal = c.enact("set_contract", args.clone());
@@ -372,7 +391,7 @@ fn an_accepted_contract_carries_its_votes_and_never_changes() {
 }
 
 #[test]
-fn switches_and_deployments_are_stored_as_the_application_reads_them() {
+pub fn switches_and_deployments_are_stored_as_the_application_reads_them() {
     let mut c = Consortium::of(&["a"]);
     c.accept_contract("k");
     let contract = json!({"contractId": "k"});
@@ -421,7 +440,7 @@ fn text_of(c: &mut Consortium, table: &str, key: &str) -> Option<String> {
 }
 
 #[test]
-fn key_requests_count_up() {
+pub fn key_requests_count_up() {
     for (enable, rotate, table) in [
         (
             "enable_oidc_issuer",
@@ -452,7 +471,7 @@ fn key_requests_count_up() {
 }
 
 #[test]
-fn invitations_are_edited_until_they_are_taken_up() {
+pub fn invitations_are_edited_until_they_are_taken_up() {
     let mut c = Consortium::of(&["a"]);
     let edit = |kind: &str, claims: Value| json!({"invitationId": "i", "type": kind, "accountType": "microsoft", "claims": claims});
     let name = "set_user_invitation_by_jwt_claims";
@@ -482,7 +501,7 @@ fn invitations_are_edited_until_they_are_taken_up() {
 }
 
 #[test]
-fn a_trusted_node_is_endorsed_for_as_long_as_the_service_allows() {
+pub fn a_trusted_node_is_endorsed_for_as_long_as_the_service_allows() {
     let mut c = Consortium::of(&["a"]);
     c.set(
         "nodes.info",
@@ -513,7 +532,7 @@ fn a_trusted_node_is_endorsed_for_as_long_as_the_service_allows() {
 
 /// A constitution that would leave members without one that works does not come in; ours may replace itself.
 #[test]
-fn constitutions_are_checked_before_they_rule() {
+pub fn constitutions_are_checked_before_they_rule() {
     let mut c = Consortium::of(&["a"]);
     let set = |text: &str| json!([{"name": "set_constitution", "args": {"constitution": text}}]);
     for text in ["", "syntax error(", "export function validate() {}"] {

@@ -14,6 +14,25 @@ use constitution::{
 };
 use serde_json::{Value, json};
 
+thread_local! {
+    static MUTANT: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// The constitution under test: ours, or on this thread a changed one.
+pub fn module() -> String {
+    MUTANT
+        .with_borrow(Clone::clone)
+        .unwrap_or_else(default_module)
+}
+
+/// Runs something under another constitution than ours.
+pub fn under<T>(constitution: String, run: impl FnOnce() -> T) -> T {
+    MUTANT.set(Some(constitution));
+    let result = run();
+    MUTANT.set(None);
+    result
+}
+
 /// The digest-like id that starts with some letters.
 pub fn id(name: &str) -> String {
     let digits: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
@@ -64,7 +83,7 @@ impl Consortium {
             kv: MemoryKv::default(),
             effects: Recorded::default(),
             engine: RefCell::new(InProcess::new(Limits::default())),
-            constitution: default_module(),
+            constitution: module(),
             proposals: 0,
         };
         for name in members {
@@ -210,21 +229,27 @@ impl Consortium {
     pub fn apply(&mut self, actions: &Value) -> Result<String, EngineError> {
         self.proposals += 1;
         let proposal = format!("applied{}", self.proposals);
+        self.apply_as(&proposal, actions)?;
+        Ok(proposal)
+    }
+
+    /// Applies actions as those of this proposal.
+    pub fn apply_as(&mut self, proposal: &str, actions: &Value) -> Result<(), EngineError> {
         let before = self.kv.clone();
         let info = json!({"state": "Accepted", "final_votes": {id("a"): true}});
-        self.set("proposals_info", &proposal, &info);
+        self.set("proposals_info", proposal, &info);
         let text = json!({ "actions": actions }).to_string();
         let outcome = self.engine.borrow_mut().apply(
             &self.constitution,
             &text,
-            &proposal,
+            proposal,
             &mut self.kv,
             &mut self.effects,
         );
         if outcome.is_err() {
             self.kv = before;
         }
-        outcome.map(|()| proposal)
+        outcome
     }
 
     /// Checks and applies one action.
@@ -232,6 +257,17 @@ impl Consortium {
         let actions = json!([{"name": name, "args": args}]);
         assert_eq!(self.check(&actions), Ok(()), "{name}");
         self.apply(&actions).unwrap()
+    }
+
+    /// The same tables, for a try.
+    pub fn fork(&self) -> Self {
+        Self {
+            kv: self.kv.clone(),
+            effects: self.effects.clone(),
+            engine: RefCell::new(InProcess::new(Limits::default())),
+            constitution: self.constitution.clone(),
+            proposals: self.proposals,
+        }
     }
 
     pub fn names_of(&self, table: &str) -> Vec<String> {
@@ -245,7 +281,7 @@ impl Consortium {
 }
 
 /// Effects that succeed and are remembered by name.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Recorded {
     pub names: Vec<&'static str>,
     pub keys: BTreeMap<String, String>,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-fn rules(text: &str) -> BTreeSet<&str> {
+pub fn rules(text: &str) -> BTreeSet<&str> {
     let digits = |s: &str| s.len() == 6 && s[4..].bytes().all(|b| b.is_ascii_digit());
     text.match_indices("CON-")
         .filter_map(|(at, _)| text.get(at..at + 6))

@@ -7,11 +7,17 @@
 )]
 
 mod actions;
+mod agreement;
+mod batch;
+mod claims_index;
 mod consortium;
 mod documented;
+mod model;
+mod mutants;
 mod operator;
 mod options;
 mod platform;
 mod policies;
 mod recovery;
+mod theorem;
 mod voting;

@@ -62,7 +62,7 @@ fn all_actions() -> BTreeSet<String> {
 }
 
 #[test]
-fn an_operator_passes_these_actions_alone_and_no_others() {
+pub fn an_operator_passes_these_actions_alone_and_no_others() {
     let mut c = consortium();
     let passable = passable();
     for (name, args) in &passable {
@@ -84,12 +84,12 @@ fn an_operator_passes_these_actions_alone_and_no_others() {
     for name in others.difference(&names) {
         // What these take depends on the tables and has tests below.
         let outcome = c.decide("o", &json!([{"name": name, "args": {"member_id": id("p"), "node_id": id("n"), "cpuid": "00a00f11"}}]), &[]);
-        assert_eq!(outcome.state, Open, "{name}");
+        assert_ne!(outcome.state, Accepted, "{name}");
     }
 }
 
 #[test]
-fn one_action_that_is_not_theirs_is_enough() {
+pub fn one_action_that_is_not_theirs_is_enough() {
     let mut c = consortium();
     for (name, args) in passable() {
         let mixed = json!([{"name": name, "args": args}, {"name": "set_recovery_threshold", "args": {"recovery_threshold": 1}}]);
@@ -100,7 +100,7 @@ fn one_action_that_is_not_theirs_is_enough() {
 }
 
 #[test]
-fn an_operator_adds_only_new_bare_operators() {
+pub fn an_operator_adds_only_new_bare_operators() {
     let mut c = consortium();
     let cert = certificate();
     let set_member = |changes: Value| {
@@ -133,7 +133,7 @@ fn an_operator_adds_only_new_bare_operators() {
 
 /// W6b, H1: setting a member again would strip it of its vote, its key and its status.
 #[test]
-fn an_operator_cannot_set_an_existing_member_again() {
+pub fn an_operator_cannot_set_an_existing_member_again() {
     let mut c = consortium();
     let cert = certificate();
     let actions = json!([{"name": "set_member", "args": {"cert": cert, "member_data": {"isOperator": true}}}]);
@@ -158,7 +158,7 @@ fn an_operator_cannot_set_an_existing_member_again() {
 
 /// W6a, W6d: removal is judged by the member it removes.
 #[test]
-fn an_operator_removes_only_operators_without_shares() {
+pub fn an_operator_removes_only_operators_without_shares() {
     let mut c = consortium();
     let remove = |args: Value| json!([{"name": "remove_member", "args": args}]);
     c.decide("o", &remove(json!({"member_id": id("p")})), &[])
@@ -184,7 +184,7 @@ fn an_operator_removes_only_operators_without_shares() {
 }
 
 #[test]
-fn an_operator_opens_only_a_service_that_is_new() {
+pub fn an_operator_opens_only_a_service_that_is_new() {
     let open = json!([{"name": "transition_service_to_open", "args": {"next_service_identity": certificate()}}]);
     let mut c = consortium();
     for (status, state) in [
@@ -200,7 +200,7 @@ fn an_operator_opens_only_a_service_that_is_new() {
 
 /// H16: raising a minimum that is there, in every component.
 #[test]
-fn an_operator_only_raises_minimum_tcbs() {
+pub fn an_operator_only_raises_minimum_tcbs() {
     let mut c = consortium();
     let tcb = |boot: u8, tee: u8, snp: u8, microcode: u8| json!({"boot_loader": boot, "tee": tee, "snp": snp, "microcode": microcode});
     let propose = |tcb: &Value| json!([{"name": "set_snp_minimum_tcb_version", "args": {"cpuid": "00a00f11", "tcb_version": tcb}}]);
@@ -233,7 +233,7 @@ fn an_operator_only_raises_minimum_tcbs() {
 
 /// W6c: an operator among members without counted members cannot govern either.
 #[test]
-fn an_operator_alone_governs_nothing() {
+pub fn an_operator_alone_governs_nothing() {
     let mut c = Consortium::of(&[]);
     c.operator("o");
     let jwt = json!([{"name": "set_jwt_issuer", "args": {"issuer": "https://evil.example"}}]);

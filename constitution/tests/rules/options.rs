@@ -12,7 +12,7 @@ fn contract() -> Consortium {
 }
 
 #[test]
-fn options_are_merged_taken_back_and_name_their_proposal() {
+pub fn options_are_merged_taken_back_and_name_their_proposal() {
     let mut c = contract();
     let first = c.enact(
         "set_contract_options",
@@ -42,7 +42,7 @@ fn options_are_merged_taken_back_and_name_their_proposal() {
 }
 
 #[test]
-fn an_option_is_known_in_its_place_and_has_a_value_of_its_kind() {
+pub fn an_option_is_known_in_its_place_and_has_a_value_of_its_kind() {
     let mut c = contract();
     for (options, rule) in [
         (json!(null), "CON-32"),
@@ -76,7 +76,7 @@ fn an_option_is_known_in_its_place_and_has_a_value_of_its_kind() {
 }
 
 #[test]
-fn members_decide_about_options() {
+pub fn members_decide_about_options() {
     let mut c = contract();
     c.operator("o");
     let cases: [(&str, Value); 2] = [

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::consortium::Consortium;
 
 #[test]
-fn every_policy_the_verifier_writes_is_accepted_and_read_back() {
+pub fn every_policy_the_verifier_writes_is_accepted_and_read_back() {
     let mut c = Consortium::of(&["a"]);
     for policy in [PlatformPolicy::production(), PlatformPolicy::simulated()] {
         let args = json!({"policy": serde_json::to_value(&policy).unwrap()});
@@ -23,7 +23,7 @@ fn every_policy_the_verifier_writes_is_accepted_and_read_back() {
 }
 
 #[test]
-fn what_the_application_could_not_read_is_refused() {
+pub fn what_the_application_could_not_read_is_refused() {
     let mut c = Consortium::of(&["a"]);
     for (policy, rule) in [
         (json!(null), "CON-32"),
@@ -66,7 +66,7 @@ fn what_the_application_could_not_read_is_refused() {
 
 /// Each single member, with a value of its kind, is one the application reads.
 #[test]
-fn what_is_accepted_the_application_reads() {
+pub fn what_is_accepted_the_application_reads() {
     let mut c = Consortium::of(&["a"]);
     let hex = |bytes: usize| json!(["0a".repeat(bytes)]);
     for policy in [
@@ -87,7 +87,7 @@ fn what_is_accepted_the_application_reads() {
 }
 
 #[test]
-fn members_decide_about_platforms() {
+pub fn members_decide_about_platforms() {
     let mut c = Consortium::of(&["a", "b"]);
     c.operator("o");
     for name in ["set_platform_policy", "remove_platform_policy"] {

@@ -21,7 +21,7 @@ fn broken(c: &mut Consortium, args: Value) -> Option<String> {
 }
 
 #[test]
-fn values_are_added_and_removed_one_by_one() {
+pub fn values_are_added_and_removed_one_by_one() {
     let mut c = consortium();
     let (one, two) = ("11".repeat(32), "22".repeat(32));
     let host = "x-ms-sevsnpvm-hostdata";
@@ -41,7 +41,7 @@ fn values_are_added_and_removed_one_by_one() {
 }
 
 #[test]
-fn a_truth_value_replaces_its_opposite() {
+pub fn a_truth_value_replaces_its_opposite() {
     let mut c = consortium();
     let smt = "x-ms-sevsnpvm-smt-allowed";
     c.enact("set_clean_room_policy", edit("add", json!({smt: true})));
@@ -55,7 +55,7 @@ fn a_truth_value_replaces_its_opposite() {
 }
 
 #[test]
-fn only_claims_of_the_family_come_in() {
+pub fn only_claims_of_the_family_come_in() {
     let mut c = consortium();
     for (claims, rule) in [
         (json!([]), "CON-32"),
@@ -82,7 +82,7 @@ fn only_claims_of_the_family_come_in() {
 }
 
 #[test]
-fn only_what_is_there_is_removed() {
+pub fn only_what_is_there_is_removed() {
     let mut c = consortium();
     assert_eq!(
         broken(&mut c, edit("remove", json!({"x-ms-ver": "2"}))).as_deref(),
@@ -104,7 +104,7 @@ fn only_what_is_there_is_removed() {
 }
 
 #[test]
-fn each_family_has_its_claims() {
+pub fn each_family_has_its_claims() {
     let mut c = consortium();
     let with = |family: &str, claims: Value| json!({"contractId": "k", "type": "add", "policyType": family, "claims": claims});
     for (family, claim, rule) in [
@@ -123,7 +123,7 @@ fn each_family_has_its_claims() {
 }
 
 #[test]
-fn a_policy_knows_the_proposals_that_made_it() {
+pub fn a_policy_knows_the_proposals_that_made_it() {
     let mut c = consortium();
     let add = |svn: u32| edit("add", json!({"x-ms-sevsnpvm-guestsvn": svn}));
     let made: Vec<String> = (0..20)

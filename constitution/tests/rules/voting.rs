@@ -15,7 +15,7 @@ fn policy(contract: &str) -> Value {
 }
 
 #[test]
-fn all_active_members_must_say_yes() {
+pub fn all_active_members_must_say_yes() {
     let mut c = Consortium::of(&["a", "b", "c"]);
     let rekey = json!([{"name": "trigger_ledger_rekey"}]);
     c.decide("a", &rekey, &[]).is(Open, "CON-15");
@@ -28,7 +28,7 @@ fn all_active_members_must_say_yes() {
 }
 
 #[test]
-fn votes_of_strangers_and_of_members_who_left_mean_nothing() {
+pub fn votes_of_strangers_and_of_members_who_left_mean_nothing() {
     let mut c = Consortium::of(&["a", "b"]);
     let rekey = json!([{"name": "trigger_ledger_rekey"}]);
     c.decide("a", &rekey, &[("a", true), ("x", true)])
@@ -42,10 +42,12 @@ fn votes_of_strangers_and_of_members_who_left_mean_nothing() {
         &[("a", true), ("b", true), ("x", false)],
     )
     .is(Accepted, "CON-15");
+    c.decide("a", &contract("k"), &[("gone", false)])
+        .is(Open, "CON-15");
 }
 
 #[test]
-fn with_nobody_to_count_nothing_is_accepted() {
+pub fn with_nobody_to_count_nothing_is_accepted() {
     let mut c = Consortium::of(&[]);
     c.operator("o");
     for actions in [
@@ -58,7 +60,7 @@ fn with_nobody_to_count_nothing_is_accepted() {
 }
 
 #[test]
-fn one_no_ends_what_can_be_vetoed_and_nothing_else() {
+pub fn one_no_ends_what_can_be_vetoed_and_nothing_else() {
     let mut c = Consortium::of(&["a", "b"]);
     c.accept_contract("k");
     for name in [
@@ -80,14 +82,15 @@ fn one_no_ends_what_can_be_vetoed_and_nothing_else() {
 }
 
 #[test]
-fn a_contract_is_accepted_once() {
+pub fn a_contract_is_accepted_once() {
     let mut c = Consortium::of(&["a"]);
     let yes = [("a", true)];
     c.decide("a", &contract("k"), &yes).is(Accepted, "CON-15");
     c.accept_contract("k");
     c.decide("a", &contract("k"), &yes).is(Rejected, "CON-12");
     c.open(&contract("l"));
-    c.decide("a", &contract("l"), &yes).is(Rejected, "CON-12");
+    c.decide("a", &contract("l"), &[]).is(Rejected, "CON-12");
+    c.decide("a", &contract("l"), &yes).is(Accepted, "CON-15");
     c.decide("a", &contract("m"), &yes).is(Accepted, "CON-15");
     let twice = json!([contract("m")[0], contract("m")[0]]);
     c.decide("a", &twice, &yes).is(Rejected, "CON-12");
@@ -96,7 +99,7 @@ fn a_contract_is_accepted_once() {
 }
 
 #[test]
-fn a_contract_waits_for_members_who_are_joining() {
+pub fn a_contract_waits_for_members_who_are_joining() {
     let mut c = Consortium::of(&["a"]);
     c.member("new", "Accepted", json!(null));
     c.decide("a", &contract("k"), &[("a", true)])
@@ -110,7 +113,7 @@ fn a_contract_waits_for_members_who_are_joining() {
 }
 
 #[test]
-fn a_document_is_accepted_once_in_any_company() {
+pub fn a_document_is_accepted_once_in_any_company() {
     let mut c = Consortium::of(&["a"]);
     let document = json!([
         {"name": "set_member_document", "args": {"documentId": "d", "document": {"data": "x"}}},
@@ -119,12 +122,11 @@ fn a_document_is_accepted_once_in_any_company() {
     c.decide("a", &document, &[("a", true)])
         .is(Accepted, "CON-15");
     c.open(&document);
-    c.decide("a", &document, &[("a", true)])
-        .is(Rejected, "CON-13");
+    c.decide("a", &document, &[]).is(Rejected, "CON-13");
 }
 
 #[test]
-fn who_counts_may_switch_logging_off_alone() {
+pub fn who_counts_may_switch_logging_off_alone() {
     let mut c = Consortium::of(&["a", "b"]);
     c.operator("o");
     c.accept_contract("k");
@@ -143,7 +145,7 @@ fn who_counts_may_switch_logging_off_alone() {
 }
 
 #[test]
-fn a_role_passes_what_members_delegated_and_only_while_they_do() {
+pub fn a_role_passes_what_members_delegated_and_only_while_they_do() {
     let spec =
         json!([{"name": "set_deployment_spec", "args": {"contractId": "k", "spec": {"data": {}}}}]);
     let cases = [
@@ -161,7 +163,7 @@ fn a_role_passes_what_members_delegated_and_only_while_they_do() {
         ),
         (
             "cgsOperator",
-            json!([{"name": "set_constitution", "args": {"constitution": "x"}}]),
+            json!([{"name": "set_constitution", "args": {"constitution": "in force"}}]),
             "autoapprove-constitution-proposal",
             "CON-17",
         ),
@@ -170,6 +172,7 @@ fn a_role_passes_what_members_delegated_and_only_while_they_do() {
         let mut c = Consortium::of(&["a"]);
         c.accept_contract("k");
         c.member("r", "Active", json!({"cgsRoles": {role: "true"}}));
+        c.set_only("constitution", &json!("in force"));
         c.decide("r", &actions, &[]).is(Open, "CON-15");
         for status in ["disabled", "Enabled", "true"] {
             c.set("cgs_runtime_options", option, &json!({ "status": status }));
@@ -186,7 +189,7 @@ fn a_role_passes_what_members_delegated_and_only_while_they_do() {
 }
 
 #[test]
-fn roles_count_only_when_true() {
+pub fn roles_count_only_when_true() {
     for data in [
         json!({"isOperator": "yes"}),
         json!({"isOperator": 1}),
@@ -217,7 +220,7 @@ fn roles_count_only_when_true() {
 
 /// H2: nothing anybody left in a table or wrote into a proposal makes `resolve` fail for others.
 #[test]
-fn damaged_tables_stop_no_decision() {
+pub fn damaged_tables_stop_no_decision() {
     let garbage: [&[u8]; 6] = [
         b"",
         b"{",
@@ -244,7 +247,7 @@ fn damaged_tables_stop_no_decision() {
 }
 
 #[test]
-fn what_is_no_proposal_is_rejected_and_what_cannot_be_judged_stays_open() {
+pub fn what_is_no_proposal_is_rejected_and_what_cannot_be_judged_stays_open() {
     let mut c = Consortium::of(&["a"]);
     for text in [
         "null",
@@ -265,7 +268,7 @@ fn what_is_no_proposal_is_rejected_and_what_cannot_be_judged_stays_open() {
 
 /// W6d, H2: whatever its arguments, no action makes a decision fail, and none is the operator's by accident.
 #[test]
-fn odd_arguments_never_pass_by_operator() {
+pub fn odd_arguments_never_pass_by_operator() {
     let mut c = Consortium::of(&["a"]);
     c.operator("o");
     for args in [
