@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use attestation::EvidenceError;
 use governance::ClientError;
 use governance::identity::IdentityError;
+use governance::recovery::ShareError;
 use ledger_tools::AuditError;
 
 /// Why a command failed.
@@ -68,6 +69,16 @@ pub enum CliError {
     /// The answer cannot be printed.
     #[error("cannot print: {0}")]
     Print(#[source] io::Error),
+}
+
+impl From<ShareError> for CliError {
+    fn from(error: ShareError) -> Self {
+        match error {
+            ShareError::Client(error) => Self::Client(error),
+            ShareError::Identity(error) => Self::Identity(error),
+            error => Self::input("recovery share", &error),
+        }
+    }
 }
 
 /// The kinds of failure that scripts can tell apart.

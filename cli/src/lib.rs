@@ -26,6 +26,7 @@ mod node;
 mod output;
 mod policy;
 mod proposal;
+mod recovery;
 mod secret;
 
 use std::ffi::OsString;
@@ -76,6 +77,9 @@ enum Command {
     /// Proposals: make, read, vote, withdraw.
     #[command(subcommand)]
     Proposal(proposal::Command),
+    /// Recovery of a service from its ledger: open it, submit shares.
+    #[command(subcommand)]
+    Recovery(recovery::Command),
     /// Secrets: store, list, and receive one as a clean room.
     #[command(subcommand)]
     Secret(secret::Command),
@@ -111,6 +115,7 @@ where
         Command::Node(command) => node::run(command, &mut output),
         Command::Policy(command) => policy::run(command, &mut output),
         Command::Proposal(command) => proposal::run(command, &mut output),
+        Command::Recovery(command) => recovery::run(command, &mut output),
         Command::Secret(command) => secret::run(command, &mut output),
     };
     match outcome {

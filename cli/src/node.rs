@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ::node::config::{Config, LogFormat, OutputPaths, resolve};
+use ::node::config::{self, Config, LogFormat, OutputPaths, resolve};
 use ::node::identity::Subject;
 use ::node::server::Limits;
-use ::node::service::{GenesisMember, Interface, Node, ServiceConfiguration, Settings};
+use ::node::service::{GenesisMember, Interface, NewService, Node, ServiceConfiguration, Settings};
 use attestation::TrustAnchors;
 use clap::{Args, Subcommand};
 use governance::member::Actions;
@@ -24,7 +24,8 @@ use crate::output::Output;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Starts a new service and serves it in the foreground until SIGTERM or SIGINT.
+    /// Starts a new service, or recovers one from its ledger, as the configuration says, and serves it in the foreground until
+    /// SIGTERM or SIGINT.
     Start(Start),
 }
 
@@ -76,7 +77,12 @@ fn configured(file: &Path, start: &Start, output: &mut Output<'_>) -> Result<(),
     }
     fs::create_dir_all(&launch.snapshots).map_err(CliError::file(&launch.snapshots))?;
     let runtime = runtime(launch.worker_threads)?;
-    let (node, stop) = serve(&runtime, launch.settings, start.simulated_platform)?;
+    let (node, stop) = serve(
+        &runtime,
+        launch.settings,
+        launch.command,
+        start.simulated_platform,
+    )?;
     write_files(&launch.output, &launch.node_to_node_address, &node)?;
     output.note("the node serves");
     runtime.block_on(stop.wait(node))
@@ -97,9 +103,10 @@ fn sandbox(start: &Start, output: &mut Output<'_>) -> Result<(), CliError> {
     let identity = Identity::generate("member0", Duration::from_secs(90 * 24 * 3600))?
         .with_encryption_key()?;
     identity.save(&identity_folder)?;
-    let settings = sandbox_settings(folder, start.port, &identity)?;
+    let (settings, service) = sandbox_settings(folder, start.port, &identity)?;
     let runtime = runtime(None)?;
-    let (node, stop) = serve(&runtime, settings, start.simulated_platform)?;
+    let command = config::Command::Start(service);
+    let (node, stop) = serve(&runtime, settings, command, start.simulated_platform)?;
     let certificate = node.service_certificate().to_owned();
     let certificate_file = folder.join("service_cert.pem");
     fs::write(&certificate_file, &certificate).map_err(CliError::file(&certificate_file))?;
@@ -120,7 +127,11 @@ fn sandbox(start: &Start, output: &mut Output<'_>) -> Result<(), CliError> {
     runtime.block_on(stop.wait(node))
 }
 
-fn sandbox_settings(folder: &Path, port: u16, identity: &Identity) -> Result<Settings, CliError> {
+fn sandbox_settings(
+    folder: &Path,
+    port: u16,
+    identity: &Identity,
+) -> Result<(Settings, NewService), CliError> {
     let encryption_key = identity
         .encryption_key()
         .map(governance::encryption::EncryptionKey::public_key_pem)
@@ -132,21 +143,28 @@ fn sandbox_settings(folder: &Path, port: u16, identity: &Identity) -> Result<Set
         data: Some(json!({ "identifier": "member0" })),
         recovery_role: None,
     };
-    let mut settings = new_service(folder.join("ledger"), vec![member]);
+    let mut settings = local_settings(folder.join("ledger"));
     for interface in &mut settings.interfaces {
         interface.bind_address = format!("127.0.0.1:{port}");
     }
-    Ok(settings)
+    Ok((settings, new_service(vec![member])))
 }
 
-/// Settings of a new service on any port of this machine, governed by the constitution of this version.
-pub(crate) fn new_service(ledger_directory: PathBuf, members: Vec<GenesisMember>) -> Settings {
-    Settings {
+/// A new service governed by the constitution of this version.
+pub(crate) fn new_service(members: Vec<GenesisMember>) -> NewService {
+    NewService {
         constitution: ::constitution::default_module(),
         members,
         configuration: ServiceConfiguration::default(),
-        service_subject: "CN=CCF Service".into(),
-        service_validity_days: 90,
+        subject: "CN=CCF Service".into(),
+        validity_days: 90,
+        cose_claims: (String::new(), String::new()),
+    }
+}
+
+/// A node on any port of this machine.
+pub(crate) fn local_settings(ledger_directory: PathBuf) -> Settings {
+    Settings {
         service_data: None,
         node_subject: Subject {
             name: "CN=CCF Node".into(),
@@ -157,8 +175,8 @@ pub(crate) fn new_service(ledger_directory: PathBuf, members: Vec<GenesisMember>
         snapshot_directory: ledger_directory.with_file_name("snapshots"),
         snapshot_tx_count: 10_000,
         ledger_directory,
+        read_only_ledger_directories: vec![],
         ledger_chunk_size: 5 << 20,
-        cose_claims: (String::new(), String::new()),
         interfaces: vec![Interface {
             name: "primary_rpc_interface".into(),
             bind_address: "127.0.0.1:0".into(),
@@ -173,6 +191,7 @@ pub(crate) fn new_service(ledger_directory: PathBuf, members: Vec<GenesisMember>
 pub(crate) fn start_node(
     runtime: &Runtime,
     mut settings: Settings,
+    command: config::Command,
     simulated: bool,
 ) -> Result<Node, CliError> {
     let anchors = if simulated {
@@ -182,7 +201,14 @@ pub(crate) fn start_node(
         TrustAnchors::production()
     };
     let application = ccf_app::application(ccf_app::Settings { anchors });
-    Ok(runtime.block_on(Node::start(settings, application))?)
+    Ok(runtime.block_on(async {
+        match command {
+            config::Command::Recover(recovery) => {
+                Node::recover(settings, recovery, application).await
+            }
+            config::Command::Start(service) => Node::start(settings, service, application).await,
+        }
+    })?)
 }
 
 /// Service data that says the platform is simulated, beside whatever else it says.
@@ -225,7 +251,12 @@ impl Stop {
     }
 }
 
-fn serve(runtime: &Runtime, settings: Settings, simulated: bool) -> Result<(Node, Stop), CliError> {
+fn serve(
+    runtime: &Runtime,
+    settings: Settings,
+    command: config::Command,
+    simulated: bool,
+) -> Result<(Node, Stop), CliError> {
     let guard = runtime.enter();
     let listen = |kind| signal(kind).map_err(|error| CliError::input("signals", &error));
     let stop = Stop {
@@ -233,7 +264,7 @@ fn serve(runtime: &Runtime, settings: Settings, simulated: bool) -> Result<(Node
         interrupt: listen(SignalKind::interrupt())?,
     };
     drop(guard);
-    let node = start_node(runtime, settings, simulated)?;
+    let node = start_node(runtime, settings, command, simulated)?;
     if simulated {
         tracing::warn!("the simulated platform is trusted: evidence proves nothing");
     }

@@ -77,6 +77,13 @@ impl Identity {
         Ok(self)
     }
 
+    /// Adds the RSA key pair that the member receives recovery shares with.
+    #[must_use]
+    pub fn with_this_encryption_key(mut self, key: EncryptionKey) -> Self {
+        self.encryption = Some(key);
+        self
+    }
+
     /// An identity from a certificate and its private key (PKCS #8 or SEC 1), both PEM.
     ///
     /// # Errors

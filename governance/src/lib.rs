@@ -7,6 +7,7 @@
 //! - [`cose`]: the COSE_Sign1 envelopes in which members sign proposals, ballots, acknowledgements and recovery shares.
 //! - [`client`]: an HTTPS client that trusts exactly one service certificate.
 //! - [`service`], [`member`], [`contracts`], [`policies`], [`secrets`]: what can be asked of a service, by whom.
+//! - [`recovery`]: opening a recovered service and giving back recovery shares.
 //! - [`receipt`]: checking that a transaction is in the ledger of a service.
 //! - [`clean_room`]: the other side of a release: evidence goes in, a secret wrapped to the attested key comes out.
 //!
@@ -26,6 +27,7 @@ pub mod member;
 mod pem;
 pub mod policies;
 pub mod receipt;
+pub mod recovery;
 pub mod secrets;
 pub mod service;
 

@@ -142,7 +142,7 @@ impl Member {
     }
 
     /// Signs `payload` (`null` becomes an empty payload), sends it and waits for the commit.
-    fn signed<T: Serialize>(
+    pub(crate) fn signed<T: Serialize>(
         &self,
         path: &str,
         kind: &MessageType,

@@ -194,6 +194,6 @@ impl Client {
     }
 }
 
-fn gov(path: &str) -> Request {
+pub(crate) fn gov(path: &str) -> Request {
     Request::get(format!("{path}?{API_VERSION}"))
 }

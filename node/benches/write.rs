@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ccf_rs::{Seqno, View, WriteHost as _};
+use ccf_rs::{Seqno, WriteHost as _};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ledger::{LedgerSecret, RsaPrivateKey};
 use node::identity::{IdentityKey, Subject, Validity, endorse_node, parse_valid_from};
-use node::pipeline::{Files, History, Ledger, Pipeline, PipelineParts, Snapshots};
+use node::pipeline::{Files, History, Ledger, Pipeline, PipelineParts, RealDisk, Snapshots, Views};
 use node::store::{Access, Chain, State, Store, Transaction};
 
 struct Writer {
@@ -26,12 +26,17 @@ impl Writer {
         let history = Arc::new(History::default());
         let rng = aws_lc_rs::rand::SystemRandom::new();
         history.add_secret(Seqno(1), Arc::new(LedgerSecret::generate(&rng).unwrap()));
-        let chain = Ledger::new(Arc::clone(&history), Arc::downgrade(&store), View(2));
+        let chain = Ledger::new(
+            Arc::clone(&history),
+            Arc::downgrade(&store),
+            Views::of_new_service(),
+        );
         let pipeline = Pipeline::start(PipelineParts {
             store: Arc::clone(&store),
-            files: Files::create(directory, 5 << 20).unwrap(),
+            files: Files::create(Arc::new(RealDisk), directory, 5 << 20).unwrap(),
             history,
-            view: View(2),
+            tree: ledger::MerkleTree::new(),
+            views: Views::of_new_service(),
             service_key: Arc::clone(&service_key),
             node_key: Arc::clone(&node_key),
             encryption_key: Arc::new(RsaPrivateKey::generate().unwrap()),

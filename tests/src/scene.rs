@@ -77,6 +77,16 @@ impl Scene {
         with_key(&self.service, platform, key, [0xa1; 32])
     }
 
+    /// The clean room with the agreed code, at another service.
+    ///
+    /// # Panics
+    /// Never in practice: a key is read back as it was written.
+    pub fn room_at(&self, service: &Service) -> CleanRoom {
+        let key = self.room.key().private_key_pem().unwrap();
+        let key = ClientKey::from_pem(key.as_bytes()).unwrap();
+        with_key(service, &simulated::Platform::default(), key, [0xa1; 32])
+    }
+
     /// The path of the release.
     pub fn release_path(&self) -> String {
         format!("/app/contracts/{CONTRACT}/secrets/{}", self.secret_id)

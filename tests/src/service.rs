@@ -1,12 +1,15 @@
 //! A service to test: a node as its operator runs it, a process started from CCF's configuration in a folder of its own.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use governance::encryption::EncryptionKey;
 use governance::member::Actions;
 use governance::service::ProposalState;
 use governance::{Client, Identity, Member};
@@ -101,9 +104,63 @@ impl Service {
         change: impl FnOnce(&mut Value),
     ) -> Self {
         let scratch = tempfile::tempdir().unwrap();
-        let folder = scratch.path();
-        let mut configuration = configure(folder, founders);
+        let mut configuration = configuration();
+        configuration["command"]["start"] = founding(scratch.path(), founders);
         change(&mut configuration);
+        Self::launch(host, scratch, &configuration)
+    }
+
+    /// A service recovered from a copy of the ledger files in `ledger`, written by the service with the certificate
+    /// `previous` (PEM). Its members have yet to open it.
+    ///
+    /// # Panics
+    /// As [`Service::start`].
+    pub fn recover(host: &Host, ledger: &Path, previous: &str) -> Self {
+        Self::recover_with(host, ledger, previous, |_, _| {})
+    }
+
+    /// As [`Service::recover`], with the folder and the configuration changed.
+    ///
+    /// # Panics
+    /// As [`Service::start`].
+    pub fn recover_with(
+        host: &Host,
+        ledger: &Path,
+        previous: &str,
+        change: impl FnOnce(&Path, &mut Value),
+    ) -> Self {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path();
+        copy_files(ledger, &folder.join("ledger"));
+        fs::write(folder.join("previous_cert.pem"), previous).unwrap();
+        let mut configuration = recovering();
+        change(folder, &mut configuration);
+        Self::launch(host, scratch, &configuration)
+    }
+
+    /// What the node says when it refuses to recover a service from these files.
+    ///
+    /// # Panics
+    /// When it does not refuse within a minute.
+    pub fn refuses_to_recover(host: &Host, ledger: &Path, previous: &str) -> String {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path();
+        copy_files(ledger, &folder.join("ledger"));
+        let before = contents(&folder.join("ledger"));
+        fs::write(folder.join("previous_cert.pem"), previous).unwrap();
+        fs::write(folder.join("node.json"), recovering().to_string()).unwrap();
+        let output = host.command().current_dir(folder).output().unwrap();
+        assert!(!output.status.success());
+        assert_eq!(
+            contents(&folder.join("ledger")),
+            before,
+            "files were changed"
+        );
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    fn launch(host: &Host, scratch: TempDir, configuration: &Value) -> Self {
+        let folder = scratch.path();
         fs::write(folder.join("node.json"), configuration.to_string()).unwrap();
         let log = fs::File::create(folder.join("node.log")).unwrap();
         let process = host
@@ -206,11 +263,16 @@ impl Service {
     /// # Panics
     /// When the identity is malformed.
     pub fn member(&self, identity: &Identity) -> Member {
-        let copy = Identity::from_pem(
+        let mut copy = Identity::from_pem(
             &identity.certificate().to_pem(),
             &identity.private_key_pem().unwrap(),
-        );
-        Member::new(&self.url, &self.certificate, copy.unwrap()).unwrap()
+        )
+        .unwrap();
+        if let Some(key) = identity.encryption_key() {
+            let key = EncryptionKey::from_pem(&key.private_key_pem().unwrap()).unwrap();
+            copy = copy.with_this_encryption_key(key);
+        }
+        Member::new(&self.url, &self.certificate, copy).unwrap()
     }
 
     /// The founders become active and vote to open the service.
@@ -264,8 +326,36 @@ impl Drop for Service {
     }
 }
 
-/// Writes the files a configuration names, and gives the configuration.
-fn configure(folder: &Path, founders: &[&Identity]) -> Value {
+fn recovering() -> Value {
+    let mut configuration = configuration();
+    configuration["command"]["type"] = "Recover".into();
+    configuration["command"]["recover"] =
+        json!({ "previous_service_identity_file": "previous_cert.pem" });
+    configuration
+}
+
+/// Names and contents of the files of a folder.
+fn contents(folder: &Path) -> BTreeMap<OsString, Vec<u8>> {
+    let items = fs::read_dir(folder).unwrap().map(Result::unwrap);
+    items
+        .map(|item| (item.file_name(), fs::read(item.path()).unwrap()))
+        .collect()
+}
+
+/// Copies the files of a folder.
+///
+/// # Panics
+/// When one cannot be copied.
+pub fn copy_files(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for item in fs::read_dir(from).unwrap() {
+        let item = item.unwrap();
+        fs::copy(item.path(), to.join(item.file_name())).unwrap();
+    }
+}
+
+/// Writes the constitution and the founders' files, and gives what names them.
+fn founding(folder: &Path, founders: &[&Identity]) -> Value {
     fs::write(
         folder.join("constitution.js"),
         constitution::default_module(),
@@ -287,6 +377,15 @@ fn configure(folder: &Path, founders: &[&Identity]) -> Value {
         })
         .collect();
     json!({
+        "constitution_files": ["constitution.js"],
+        "members": members,
+        "service_configuration": { "recovery_threshold": 1 },
+    })
+}
+
+/// What all configurations have in common.
+fn configuration() -> Value {
+    json!({
         "network": {
             "node_to_node_interface": { "bind_address": "127.0.0.1:0" },
             "rpc_interfaces": { "primary_rpc_interface": { "bind_address": "127.0.0.1:0" } },
@@ -295,11 +394,6 @@ fn configure(folder: &Path, founders: &[&Identity]) -> Value {
         "command": {
             "type": "Start",
             "service_certificate_file": "service_cert.pem",
-            "start": {
-                "constitution_files": ["constitution.js"],
-                "members": members,
-                "service_configuration": { "recovery_threshold": 1 },
-            },
         },
         "ledger": { "directory": "ledger" },
         "snapshots": { "directory": "snapshots" },

@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use ccf_rs::Application;
 use node::identity::{IdentityKey, Subject, Validity, self_signed_node};
 use node::server::Limits;
-use node::service::{GenesisMember, Interface, Node, ServiceConfiguration, Settings};
+use node::service::{GenesisMember, Interface, NewService, Node, ServiceConfiguration, Settings};
 
 fn python(test: &str) -> Option<PathBuf> {
     let python = std::env::var_os("CLEANROOM_CCF_PYTHON").map(PathBuf::from);
@@ -20,8 +20,8 @@ fn python(test: &str) -> Option<PathBuf> {
     python
 }
 
-fn settings(directory: &Path, member: &str) -> Settings {
-    Settings {
+fn service(member: &str) -> NewService {
+    NewService {
         constitution: "export function validate(text) { return { valid: true }; }".into(),
         members: vec![GenesisMember {
             certificate: member.to_owned(),
@@ -30,8 +30,14 @@ fn settings(directory: &Path, member: &str) -> Settings {
             recovery_role: None,
         }],
         configuration: ServiceConfiguration::default(),
-        service_subject: "CN=CCF Service".into(),
-        service_validity_days: 1,
+        subject: "CN=CCF Service".into(),
+        validity_days: 1,
+        cose_claims: ("service.example.org".into(), "ledger.signature".into()),
+    }
+}
+
+fn settings(directory: &Path) -> Settings {
+    Settings {
         service_data: None,
         node_subject: Subject {
             name: "CN=CCF Node".into(),
@@ -40,10 +46,10 @@ fn settings(directory: &Path, member: &str) -> Settings {
         node_validity_days: 1,
         node_data: None,
         ledger_directory: directory.to_owned(),
+        read_only_ledger_directories: vec![],
         snapshot_directory: directory.with_file_name("snapshots"),
         snapshot_tx_count: 10_000,
         ledger_chunk_size: 5 << 20,
-        cose_claims: ("service.example.org".into(), "ledger.signature".into()),
         interfaces: vec![Interface {
             name: "primary_rpc_interface".into(),
             bind_address: "127.0.0.1:0".into(),
@@ -86,7 +92,7 @@ async fn read_ledger_verifies_our_ledger_to_its_last_transaction() {
         version: "1",
         endpoints: vec![],
     };
-    let node = Node::start(settings(&directory, &member()), application)
+    let node = Node::start(settings(&directory), service(&member()), application)
         .await
         .unwrap();
     node.stop().await;

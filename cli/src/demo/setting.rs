@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use ::node::config::Command;
 use ::node::service::{GenesisMember, Node};
 use attestation::{ClientKey, HostData, PlatformPolicy, TrustAnchors, Verifier, simulated};
 use governance::clean_room::CleanRoom;
@@ -16,7 +17,7 @@ use super::steps::Steps;
 use super::story::Cast;
 use crate::error::CliError;
 use crate::evidence;
-use crate::node::{first_address, new_service, start_node};
+use crate::node::{first_address, local_settings, new_service, start_node};
 
 /// A running service and everybody who uses it.
 pub(crate) struct Setting {
@@ -51,9 +52,10 @@ impl Setting {
                 json!({ "identifier": "operator", "isOperator": true }),
             )?,
         ];
-        let settings = new_service(folder.join("ledger"), members);
+        let settings = local_settings(folder.join("ledger"));
+        let command = Command::Start(new_service(members));
         let runtime = crate::node::runtime(None)?;
-        let node = start_node(&runtime, settings, evidence.is_none())?;
+        let node = start_node(&runtime, settings, command, evidence.is_none())?;
         let url = format!("https://{}", first_address(&node)?);
         let service_certificate = node.service_certificate().to_owned();
         let file = folder.join("service_cert.pem");

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::decode::decode;
 use super::error::ConfigError;
-use super::schema::{Authority, CommandType, Config, RpcInterface, Start, Transport};
+use super::schema::{Authority, CommandType, Config, Recover, RpcInterface, Start, Transport};
 use super::units::Size;
 
 /// How often a file that is waited for is looked for.
@@ -64,25 +64,17 @@ impl Config {
     /// What types do not say.
     fn check(&self) -> Result<(), ConfigError> {
         match self.command.kind {
-            CommandType::Start => {}
+            CommandType::Start => check_start(given(self.command.start.as_ref(), "start")?)?,
+            CommandType::Recover => {
+                check_recover(given(self.command.recover.as_ref(), "recover")?)?;
+            }
             CommandType::Join => {
                 return Err(ConfigError::CommandNotSupported {
                     got: "Join",
                     reason: "this node runs a service alone; to add nodes, run the application on CCF",
                 });
             }
-            CommandType::Recover => {
-                return Err(ConfigError::CommandNotSupported {
-                    got: "Recover",
-                    reason: "this version cannot recover a service; a CCF node can, from the same ledger",
-                });
-            }
         }
-        let start = self.command.start.as_ref();
-        check_start(start.ok_or_else(|| ConfigError::MissingKey {
-            path: "command".into(),
-            key: "start".into(),
-        })?)?;
         at_least_1(
             "node_certificate.initial_validity_days",
             self.node_certificate.initial_validity_days,
@@ -120,9 +112,25 @@ fn drop_other_commands(value: &mut Value) {
     };
     let kept = match command.get("type").and_then(Value::as_str) {
         Some("Start") => "start",
+        Some("Recover") => "recover",
         _ => "",
     };
     command.retain(|key, _| key == kept || !matches!(key.as_str(), "start" | "join" | "recover"));
+}
+
+/// The object of the command that is run.
+fn given<'c, T>(object: Option<&'c T>, key: &str) -> Result<&'c T, ConfigError> {
+    object.ok_or_else(|| ConfigError::MissingKey {
+        path: "command".into(),
+        key: key.into(),
+    })
+}
+
+fn check_recover(recover: &Recover) -> Result<(), ConfigError> {
+    at_least_1(
+        "command.recover.initial_service_certificate_validity_days",
+        recover.initial_service_certificate_validity_days,
+    )
 }
 
 fn check_start(start: &Start) -> Result<(), ConfigError> {

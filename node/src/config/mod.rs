@@ -6,8 +6,8 @@
 //! | section | here |
 //! |---|---|
 //! | `network.rpc_interfaces` | addresses, limits, accepted endpoints in force; authorities other than `Service` refused |
-//! | `command.start` | in force; the object of another command is not looked at |
-//! | `command.type`: `Join`, `Recover` | refused |
+//! | `command.start`, `command.recover` | in force; the object of another command is not looked at |
+//! | `command.type`: `Join` | refused |
 //! | `node_certificate`, `output_files`, `ledger`, `idle_connection_timeout` | in force |
 //! | everything else | checked for its form, of no effect |
 //!
@@ -23,13 +23,13 @@ mod schema;
 mod units;
 
 pub use error::ConfigError;
-pub use resolve::{Launch, OutputPaths, resolve};
+pub use resolve::{Command, Launch, OutputPaths, resolve};
 pub use schema::{
     AppProtocol, Attestation, Authority, CommandSection, CommandType, Config, Consensus,
     CoseSignatures, CurveId, EmbeddedNode, Endorsement, HttpConfiguration, LedgerSection,
     LedgerSignatures, LogFormat, Logging, Member, Memory, Network, NodeCertificate,
-    NodeToNodeInterface, OutputFiles, RecoveryRole, RpcInterface, ServiceConfiguration, Snapshots,
-    Start, Transport,
+    NodeToNodeInterface, OutputFiles, Recover, RecoveryRole, RpcInterface, ServiceConfiguration,
+    Snapshots, Start, Transport,
 };
 pub use units::{Period, Size};
 

@@ -7,16 +7,20 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::error::ConfigError;
-use super::schema::{Config, CurveId, LogFormat, Member, RecoveryRole, RpcInterface, Start};
+use super::schema::{
+    CommandType, Config, CurveId, LogFormat, Member, Recover, RecoveryRole, RpcInterface, Start,
+};
 use crate::identity::Subject;
 use crate::server::Limits;
-use crate::service::{self, GenesisMember, Interface, Settings};
+use crate::service::{self, GenesisMember, Interface, NewService, Recovery, Settings};
 
 /// All that a node is started with.
 #[derive(Clone, Debug)]
 pub struct Launch {
-    /// What the service and the node are.
+    /// What the node is.
     pub settings: Settings,
+    /// What it does first.
+    pub command: Command,
     /// The directory of snapshots.
     pub snapshots: PathBuf,
     /// What to report as the address for other nodes; nobody listens there.
@@ -27,6 +31,15 @@ pub struct Launch {
     pub worker_threads: Option<usize>,
     /// How the log is written.
     pub log_format: LogFormat,
+}
+
+/// What a node begins with.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// A service from an earlier one's ledger.
+    Recover(Recovery),
+    /// A new service.
+    Start(NewService),
 }
 
 /// Files to write. A file that is not wanted is `None`.
@@ -55,22 +68,11 @@ const COSE_CLAIMS: (&str, &str) = ("", "");
 /// # Errors
 /// [`ConfigError::File`] and [`ConfigError::FileContent`], naming the key.
 pub fn resolve(config: &Config) -> Result<Launch, ConfigError> {
-    let Some(start) = &config.command.start else {
-        return Err(ConfigError::MissingKey {
-            path: "command".into(),
-            key: "start".into(),
-        });
-    };
     let certificate = &config.node_certificate;
     if certificate.curve_id != CurveId::Secp384R1 {
         tracing::warn!("node_certificate.curve_id: this node's key is of P-384");
     }
     let settings = Settings {
-        constitution: constitution(start)?,
-        members: members(start)?,
-        configuration: service_configuration(start),
-        service_subject: start.service_subject_name.clone(),
-        service_validity_days: start.initial_service_certificate_validity_days,
         service_data: json(
             "service_data_json_file",
             config.service_data_json_file.as_deref(),
@@ -82,13 +84,10 @@ pub fn resolve(config: &Config) -> Result<Launch, ConfigError> {
         node_validity_days: certificate.initial_validity_days,
         node_data: json("node_data_json_file", config.node_data_json_file.as_deref())?,
         ledger_directory: config.ledger.directory.clone(),
+        read_only_ledger_directories: config.ledger.read_only_directories.clone(),
         snapshot_directory: config.snapshots.directory.clone(),
         snapshot_tx_count: config.snapshots.tx_count,
         ledger_chunk_size: config.ledger.chunk_size.bytes(),
-        cose_claims: start.cose_signatures.as_ref().map_or_else(
-            || (COSE_CLAIMS.0.to_owned(), COSE_CLAIMS.1.to_owned()),
-            |claims| (claims.issuer.clone(), claims.subject.clone()),
-        ),
         interfaces: config
             .network
             .rpc_interfaces
@@ -99,6 +98,7 @@ pub fn resolve(config: &Config) -> Result<Launch, ConfigError> {
     let peer = &config.network.node_to_node_interface;
     Ok(Launch {
         settings,
+        command: command(config)?,
         snapshots: config.snapshots.directory.clone(),
         node_to_node_address: peer
             .published_address
@@ -108,6 +108,53 @@ pub fn resolve(config: &Config) -> Result<Launch, ConfigError> {
         worker_threads: (config.worker_threads != 0).then_some(config.worker_threads),
         log_format: config.logging.format,
     })
+}
+
+fn command(config: &Config) -> Result<Command, ConfigError> {
+    let missing = |key: &str| ConfigError::MissingKey {
+        path: "command".into(),
+        key: key.into(),
+    };
+    let command = &config.command;
+    if command.kind == CommandType::Recover {
+        let recover = command.recover.as_ref();
+        return recovery(recover.ok_or_else(|| missing("recover"))?).map(Command::Recover);
+    }
+    let start = command.start.as_ref().ok_or_else(|| missing("start"))?;
+    Ok(Command::Start(NewService {
+        constitution: constitution(start)?,
+        members: members(start)?,
+        configuration: service_configuration(start),
+        subject: start.service_subject_name.clone(),
+        validity_days: start.initial_service_certificate_validity_days,
+        cose_claims: start.cose_signatures.as_ref().map_or_else(
+            || (COSE_CLAIMS.0.to_owned(), COSE_CLAIMS.1.to_owned()),
+            |claims| (claims.issuer.clone(), claims.subject.clone()),
+        ),
+    }))
+}
+
+fn recovery(recover: &Recover) -> Result<Recovery, ConfigError> {
+    let path = "command.recover.previous_service_identity_file";
+    let file = &recover.previous_service_identity_file;
+    Ok(Recovery {
+        previous_identity: certificate(path, file)?,
+        validity_days: recover.initial_service_certificate_validity_days,
+    })
+}
+
+/// The text of a file that holds a certificate.
+fn certificate(path: &str, file: &Path) -> Result<String, ConfigError> {
+    let certificate = text(path, file)?;
+    match crate::identity::certificate_der(&certificate) {
+        Ok(_) => Ok(certificate),
+        Err(error) => Err(ConfigError::FileContent {
+            path: path.to_owned(),
+            file: file.to_owned(),
+            want: "a certificate in PEM",
+            reason: error.to_string(),
+        }),
+    }
 }
 
 fn constitution(start: &Start) -> Result<String, ConfigError> {
@@ -127,16 +174,10 @@ fn members(start: &Start) -> Result<Vec<GenesisMember>, ConfigError> {
 }
 
 fn member(path: &str, member: &Member) -> Result<GenesisMember, ConfigError> {
-    let certificate_path = format!("{path}.certificate_file");
-    let certificate = text(&certificate_path, &member.certificate_file)?;
-    if let Err(error) = crate::identity::certificate_der(&certificate) {
-        return Err(ConfigError::FileContent {
-            path: certificate_path,
-            file: member.certificate_file.clone(),
-            want: "a certificate in PEM",
-            reason: error.to_string(),
-        });
-    }
+    let certificate = certificate(
+        &format!("{path}.certificate_file"),
+        &member.certificate_file,
+    )?;
     let encryption_key = match given(member.encryption_public_key_file.as_deref()) {
         Some(file) => Some(text(&format!("{path}.encryption_public_key_file"), &file)?),
         None => None,

@@ -228,6 +228,9 @@ pub struct CommandSection {
     /// Looked at for [`CommandType::Start`] only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Start>,
+    /// Looked at for [`CommandType::Recover`] only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recover: Option<Recover>,
 }
 
 /// `command.type`.
@@ -237,7 +240,7 @@ pub enum CommandType {
     Start,
     /// One more node. Refused.
     Join,
-    /// A service from the ledger of an old one. Refused.
+    /// A service from the ledger of an earlier one.
     Recover,
 }
 
@@ -261,6 +264,20 @@ pub struct Start {
     /// What COSE signatures of the ledger say of themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cose_signatures: Option<CoseSignatures>,
+}
+
+/// `command.recover`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recover {
+    /// Days the service's first certificate is valid.
+    #[serde(default = "defaults::one_day")]
+    pub initial_service_certificate_validity_days: u32,
+    /// Certificate of the service that wrote the ledger, PEM.
+    pub previous_service_identity_file: PathBuf,
+    /// Where an earlier node of this machine has sealed the ledger secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_sealed_ledger_secret_location: Option<PathBuf>,
 }
 
 /// One of `command.start.members`.
@@ -365,7 +382,7 @@ pub struct Attestation {
 pub struct LedgerSection {
     /// Where the ledger is written.
     pub directory: PathBuf,
-    /// Of no effect here.
+    /// More committed chunks to recover from.
     pub read_only_directories: Vec<PathBuf>,
     /// Bytes after which a chunk ends at the next signature.
     pub chunk_size: Size,

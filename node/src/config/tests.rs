@@ -65,8 +65,8 @@ fn what_is_wrong_is_named_with_place_and_value() {
         (
             "/command/type",
             json!("Recover"),
-            "ConfigCommandNotSupported",
-            "Recover",
+            "ConfigMissingKey",
+            "recover",
         ),
         (
             "/command/type",
@@ -202,8 +202,11 @@ fn files_that_are_named_are_read_and_errors_name_the_key() {
     let certificate = crate::identity::self_signed_node(&key, &subject, validity).unwrap();
     fs::write(file("m.pem"), certificate).unwrap();
     let launch = read(&config).unwrap();
-    assert_eq!(launch.settings.constitution, "one\ntwo");
-    assert_eq!(launch.settings.members.len(), 1);
+    let Command::Start(service) = launch.command else {
+        panic!("the command is Start")
+    };
+    assert_eq!(service.constitution, "one\ntwo");
+    assert_eq!(service.members.len(), 1);
     assert_eq!(launch.output.rpc_addresses, None);
 }
 

@@ -7,7 +7,7 @@ mod openness;
 
 pub use accepted::{AcceptedEndpoints, PatternError};
 pub use dispatch::{Authenticate, Credentials, Dispatcher, Frontend, Incoming, Parts};
-pub use openness::{app_is_open, gov_is_open, node_is_open};
+pub use openness::{app_is_open, gov_is_open, node_is_open, says_open};
 
 #[cfg(test)]
 mod tests;

@@ -20,13 +20,17 @@ pub fn gov_is_open(state: &State) -> bool {
 
 /// `/app` serves once the members have opened the service.
 pub fn app_is_open(state: &State) -> bool {
+    state
+        .value("public:ccf.gov.service.info", &SINGLE_ROW)
+        .is_some_and(|row| says_open(row))
+}
+
+/// Whether a row of `service.info` says that the service is open.
+pub fn says_open(row: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct ServiceInfo<'a> {
         #[serde(borrow)]
         status: std::borrow::Cow<'a, str>,
     }
-    state
-        .value("public:ccf.gov.service.info", &SINGLE_ROW)
-        .and_then(|row| serde_json::from_slice::<ServiceInfo<'_>>(row).ok())
-        .is_some_and(|info| info.status == "Open")
+    serde_json::from_slice::<ServiceInfo<'_>>(row).is_ok_and(|info| info.status == "Open")
 }

@@ -5,20 +5,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
-use constitution::{Effects, Kv, KvError};
+use constitution::{Effects, Kv};
 use ledger::{
-    ENCRYPTED_SECRETS_MAP, ENDORSEMENT_MAP, EncryptedNodeSecret, EncryptedSecretsRow,
-    EndorsementRow, HISTORICAL_SECRET_MAP, HistoricalSecretRow, LedgerSecret, RsaPublicKey,
-    SINGLE_KEY, Seqno, canonical,
+    ENCRYPTED_SECRETS_MAP, EncryptedNodeSecret, EncryptedSecretsRow, HISTORICAL_SECRET_MAP,
+    HistoricalSecretRow, LedgerSecret, RsaPublicKey, SINGLE_KEY, Seqno,
 };
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
+use super::rows::{read, text, write};
 use super::tables::{
     ENCRYPTED_SUBMITTED_SHARES, NODE_INFO, NodeInfo, PREVIOUS_SERVICE_IDENTITY, SERVICE_INFO,
     ServiceInfo,
 };
-use super::{NodeServices, jwt_keys, shares};
+use super::{NodeServices, jwt_keys, opening, shares};
 
 const LAST_RECOVERY_TYPE_MAP: &str = "public:ccf.internal.last_recovery_type";
 
@@ -32,19 +30,6 @@ impl<'s> ServiceEffects<'s> {
     /// `now` is the time since the Unix epoch.
     pub(super) const fn new(services: &'s dyn NodeServices, now: Duration) -> Self {
         Self { services, now }
-    }
-
-    /// The endorsement of the first service identity by itself (ledger format, section 12).
-    fn endorse_self(&self, kv: &mut dyn Kv, service: &ServiceInfo) -> Result<(), String> {
-        if kv.has(ENDORSEMENT_MAP, &SINGLE_KEY).map_err(text)? {
-            return Ok(());
-        }
-        let id = service.current_service_create_txid;
-        let created = ledger::TxId::new(id.view.0, id.seqno.0);
-        let now = i64::try_from(self.now.as_secs()).unwrap_or(i64::MAX);
-        let row = EndorsementRow::self_endorsement(self.services.service_key(), created, now)
-            .map_err(|e| e.to_string())?;
-        write(kv, ENDORSEMENT_MAP, &row)
     }
 }
 
@@ -112,15 +97,7 @@ impl Effects for ServiceEffects<'_> {
             "WaitingForRecoveryShares".clone_into(&mut service.status);
             return write(kv, SERVICE_INFO.name(), &service);
         }
-        shares::reissue(kv, self.services)?;
-        if !kv.has(HISTORICAL_SECRET_MAP, &SINGLE_KEY).map_err(text)? {
-            write(kv, HISTORICAL_SECRET_MAP, &HistoricalSecretRow::first())?;
-        }
-        self.endorse_self(kv, &service)?;
-        "Open".clone_into(&mut service.status);
-        write(kv, SERVICE_INFO.name(), &service)?;
-        self.services.request_snapshot();
-        Ok(())
+        opening::open_new(kv, self.services, service, self.now)
     }
 
     fn trigger_recovery_shares_refresh(&mut self, kv: &mut dyn Kv) -> Result<(), String> {
@@ -201,21 +178,4 @@ fn nodes(kv: &mut dyn Kv) -> Result<Vec<(String, NodeInfo)>, String> {
             Ok((id, node))
         })
         .collect()
-}
-
-fn read<T: DeserializeOwned>(kv: &mut dyn Kv, table: &str) -> Result<Option<T>, String> {
-    kv.get(table, &SINGLE_KEY)
-        .map_err(text)?
-        .map(|row| serde_json::from_slice(&row))
-        .transpose()
-        .map_err(|_| format!("table {table} cannot be read"))
-}
-
-fn write<T: Serialize + ?Sized>(kv: &mut dyn Kv, table: &str, row: &T) -> Result<(), String> {
-    let row = canonical(row).map_err(|e| e.to_string())?;
-    kv.put(table, &SINGLE_KEY, &row).map_err(text)
-}
-
-fn text(error: KvError) -> String {
-    error.0
 }

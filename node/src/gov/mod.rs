@@ -6,14 +6,17 @@ mod digests;
 mod effects;
 mod jwt_keys;
 mod kv;
+mod opening;
 mod proposals;
 mod recovery;
 mod replay;
 mod request;
 mod resolve;
+mod rows;
 mod service;
 pub mod services;
 mod shares;
+mod submitted;
 pub(crate) mod tables;
 #[cfg(test)]
 mod tests;
@@ -23,7 +26,8 @@ use ccf_rs::{Endpoint, Endpoints};
 use std::sync::Arc;
 
 use crate::script::ScriptPool;
-pub use services::{NodeServices, NodeState};
+pub use opening::open_recovered;
+pub use services::{NodeServices, NodeState, Restoring};
 
 /// What governance handlers share.
 pub(crate) struct Governance {

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use ccf_rs::{Seqno, TxId, View};
-use ledger::LedgerSecret;
+use ledger::{EncryptedSecretsRow, LedgerSecret};
 use serde_json::Value as JsonValue;
 
 /// The node around the endpoints. All methods are quick and none blocks on a commit.
@@ -54,6 +54,11 @@ pub trait NodeServices: Send + Sync {
     /// service waits for its shares.
     fn ledger_secret(&self) -> Option<(Seqno, Arc<LedgerSecret>)>;
 
+    /// What recovers the ledger secrets; `None` unless a recovered service waits for its shares.
+    fn restoring(&self) -> Option<Arc<dyn Restoring>> {
+        None
+    }
+
     /// Ends the ledger file at the next signature. May be asked for by a transaction that is
     /// dropped afterwards, which does no harm.
     fn request_chunk(&self);
@@ -75,6 +80,18 @@ pub trait NodeServices: Send + Sync {
 
     /// Whether the governance frontend is open.
     fn governance_open(&self) -> bool;
+}
+
+/// Recovers the ledger secrets of an earlier service. What it returns takes effect once it is committed.
+pub trait Restoring: Send + Sync {
+    /// The secret of the recovered service, under which submitted shares are kept.
+    fn secret(&self) -> Arc<LedgerSecret>;
+
+    /// All secrets of the earlier service, from the newest, encrypted to this node.
+    ///
+    /// # Errors
+    /// Why the newest does not lead to the others.
+    fn restore(&self, newest: LedgerSecret) -> Result<EncryptedSecretsRow, String>;
 }
 
 /// Where a node is in its life (CCF interface, section 7.2).

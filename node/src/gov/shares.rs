@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 
 use aws_lc_rs::rand::SystemRandom;
-use constitution::{Kv, KvError};
+use constitution::Kv;
 use ledger::{
-    LedgerSecret, RecoveryMembers, RecoverySharesRow, RsaPublicKey, SINGLE_KEY, canonical,
+    HISTORICAL_SECRET_MAP, LedgerSecret, RecoveryMembers, RecoverySharesRow, RsaPublicKey,
+    SINGLE_KEY, Seqno, canonical,
 };
 
 use super::NodeServices;
+use super::rows::text;
 use super::tables::{
     MEMBER_ENCRYPTION_KEYS, MEMBER_INFO, MemberInfo, RECOVERY_SHARES, SERVICE_CONFIG, ServiceConfig,
 };
@@ -19,11 +21,23 @@ pub(super) fn reissue(kv: &mut dyn Kv, services: &dyn NodeServices) -> Result<()
     let (_, secret) = services
         .ledger_secret()
         .ok_or("the ledger secret is not available")?;
-    issue(kv, &secret)
+    // The row that describes this secret was written before.
+    let described_at = kv
+        .version_of_previous_write(HISTORICAL_SECRET_MAP, &SINGLE_KEY)
+        .map_err(text)?;
+    write_row(kv, &secret, described_at.map(Seqno))
 }
 
-/// New shares of this ledger secret; older ones are void with the row they stood in.
+/// Shares of a secret that the same transaction takes into use; older ones are void with the row they stood in.
 pub(super) fn issue(kv: &mut dyn Kv, secret: &LedgerSecret) -> Result<(), String> {
+    write_row(kv, secret, None)
+}
+
+fn write_row(
+    kv: &mut dyn Kv,
+    secret: &LedgerSecret,
+    described_at: Option<Seqno>,
+) -> Result<(), String> {
     const REFUSED: &str = "Cannot issue new recovery shares";
     let members = active_members(kv)?;
     let threshold = threshold(kv)?;
@@ -45,7 +59,7 @@ pub(super) fn issue(kv: &mut dyn Kv, secret: &LedgerSecret) -> Result<(), String
         secret,
         &members,
         threshold.max(1),
-        None,
+        described_at,
         &SystemRandom::new(),
     )
     .map_err(|e| format!("{REFUSED}: {e}"))?;
@@ -54,7 +68,8 @@ pub(super) fn issue(kv: &mut dyn Kv, secret: &LedgerSecret) -> Result<(), String
         .map_err(text)
 }
 
-fn threshold(kv: &mut dyn Kv) -> Result<usize, String> {
+/// How many shares are needed.
+pub(super) fn threshold(kv: &mut dyn Kv) -> Result<usize, String> {
     let row = kv
         .get(SERVICE_CONFIG.name(), &SINGLE_KEY)
         .map_err(text)?
@@ -94,8 +109,4 @@ fn active_members(kv: &mut dyn Kv) -> Result<RecoveryMembers, String> {
         list.insert(id, key);
     }
     Ok(members)
-}
-
-fn text(error: KvError) -> String {
-    error.0
 }

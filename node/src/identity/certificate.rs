@@ -6,10 +6,11 @@ use std::net::IpAddr;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
-    DnType, DnValue, IsCa, Issuer, KeyUsagePurpose, SanType, SerialNumber,
+    DnType, DnValue, IsCa, Issuer, KeyUsagePurpose, SanType, SerialNumber, SubjectPublicKeyInfo,
 };
 use time::format_description::{self, well_known::Rfc3339};
 use time::{Duration, OffsetDateTime, PrimitiveDateTime};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::key::IdentityKey;
 
@@ -155,6 +156,28 @@ pub fn endorse_request(
         service.for_certificates(),
     );
     Ok(request.signed_by(&issuer).map_err(library)?.pem())
+}
+
+/// A certificate over the key (SubjectPublicKeyInfo in DER) of an earlier service, issued by the current one, PEM.
+pub fn endorse_service(
+    earlier: &[u8],
+    name: &str,
+    validity: Validity,
+    service: &IdentityKey,
+) -> Result<String, CertificateError> {
+    let params = service_params(name, validity)?;
+    let issuer = Issuer::new(params.clone(), service.for_certificates());
+    let earlier = SubjectPublicKeyInfo::from_der(earlier).map_err(library)?;
+    Ok(params.signed_by(&earlier, &issuer).map_err(library)?.pem())
+}
+
+/// The subject of a certificate in PEM, in the form that [`self_signed_service`] takes.
+pub fn subject_of(pem: &str) -> Result<String, CertificateError> {
+    let der = certificate_der(pem)?;
+    let (_, certificate) = X509Certificate::from_der(&der).map_err(library)?;
+    let name = certificate.subject().to_string();
+    distinguished_name(&name)?;
+    Ok(name)
 }
 
 /// DER of the first certificate in a PEM text.

@@ -5,7 +5,8 @@ mod key;
 
 pub use certificate::{
     CertificateError, Subject, Validity, certificate_der, endorse_node, endorse_request,
-    parse_valid_from, self_signed_node, self_signed_service, signing_request,
+    endorse_service, parse_valid_from, self_signed_node, self_signed_service, signing_request,
+    subject_of,
 };
 pub use key::{IdentityKey, KeyError};
 

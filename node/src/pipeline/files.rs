@@ -1,36 +1,40 @@
 //! Chunk files on disk.
 
-use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ledger::{ChunkBuilder, ChunkName, Seqno};
 
+use super::disk::{Disk, DiskFile, rename_durably};
+
 /// The ledger directory of a running node.
 pub struct Files {
+    disk: Arc<dyn Disk>,
     directory: PathBuf,
     chunk_size: u64,
     open: Option<OpenChunk>,
     /// Bytes of entries since the last chunk ended.
     since_chunk: u64,
+    /// While a recovery is in progress: the names written so far, which carry its suffix.
+    recovery: Option<Vec<ChunkName>>,
 }
 
 struct OpenChunk {
-    file: Arc<File>,
+    file: Arc<dyn DiskFile>,
     builder: ChunkBuilder,
 }
 
-/// Where an entry stands.
-#[derive(Clone)]
-pub struct Place {
-    /// The chunk it is in.
-    pub file: Arc<File>,
-    /// Offset of its first byte.
-    pub offset: u64,
-    /// Its length.
-    pub length: usize,
+/// Where entries stand that were written together.
+pub struct Places {
+    /// The chunk they are in.
+    pub file: Arc<dyn DiskFile>,
+    /// Position of the chunk's first entry.
+    pub chunk: Seqno,
+    /// Offset of each, in order.
+    pub offsets: Vec<u32>,
+    /// Offset behind the last.
+    pub end: u64,
 }
 
 /// The ledger directory cannot be used.
@@ -59,25 +63,48 @@ impl Files {
     ///
     /// # Errors
     /// [`FilesError`].
-    pub fn create(directory: &Path, chunk_size: u64) -> Result<Self, FilesError> {
+    pub fn create(
+        disk: Arc<dyn Disk>,
+        directory: &Path,
+        chunk_size: u64,
+    ) -> Result<Self, FilesError> {
         let io = |source| FilesError::Io {
             directory: directory.to_owned(),
             source,
         };
-        fs::create_dir_all(directory).map_err(io)?;
-        if let Some(item) = fs::read_dir(directory).map_err(io)?.next() {
-            let found = item.map_err(io)?.file_name().to_string_lossy().into_owned();
+        disk.make_directory(directory).map_err(io)?;
+        if let Some(found) = disk.names(directory).map_err(io)?.into_iter().next() {
             return Err(FilesError::NotEmpty {
                 directory: directory.to_owned(),
                 found,
             });
         }
         Ok(Self {
+            disk,
             directory: directory.to_owned(),
             chunk_size,
             open: None,
             since_chunk: 0,
+            recovery: None,
         })
+    }
+
+    /// The directory of a service that is being recovered, its old chunks finished. New ones carry a suffix until
+    /// [`Self::end_recovery`].
+    pub fn recovering(disk: Arc<dyn Disk>, directory: &Path, chunk_size: u64) -> Self {
+        Self {
+            disk,
+            directory: directory.to_owned(),
+            chunk_size,
+            open: None,
+            since_chunk: 0,
+            recovery: Some(Vec::new()),
+        }
+    }
+
+    /// Whether a recovery is in progress.
+    pub const fn is_recovering(&self) -> bool {
+        self.recovery.is_some()
     }
 
     /// Whether a chunk is due to end behind the entries written so far and `more` bytes.
@@ -90,38 +117,38 @@ impl Files {
     ///
     /// # Errors
     /// What the disk says. The call can be repeated.
-    pub fn append(&mut self, first: Seqno, entries: &[Vec<u8>]) -> io::Result<Vec<Place>> {
-        let chunk = match &mut self.open {
-            Some(chunk) => chunk,
-            None => {
-                let chunk = OpenChunk::create(&self.directory, first)?;
-                self.open.insert(chunk)
-            }
+    pub fn append(&mut self, first: Seqno, entries: &[Vec<u8>]) -> io::Result<Places> {
+        if self.open.is_none() {
+            self.open = Some(self.create_chunk(first)?);
+        }
+        let Some(chunk) = &mut self.open else {
+            return Err(io::Error::other("no open chunk"));
         };
         let start = chunk.builder.size();
         // Bytes of a failed attempt may lie behind the end.
-        chunk.file.set_len(start)?;
+        chunk.file.set_length(start)?;
         let mut bytes = Vec::with_capacity(entries.iter().map(Vec::len).sum());
         entries
             .iter()
             .for_each(|entry| bytes.extend_from_slice(entry));
-        chunk.file.write_all_at(&bytes, start)?;
-        chunk.file.sync_data()?;
+        chunk.file.write_at(start, &bytes)?;
+        chunk.file.sync()?;
 
-        let mut places = Vec::with_capacity(entries.len());
+        let mut offsets = Vec::with_capacity(entries.len());
         for entry in entries {
-            let offset = chunk.builder.size();
-            if !chunk.builder.push(entry.len()) {
-                return Err(io::Error::other("a chunk of 4 GiB cannot be finished"));
-            }
-            places.push(Place {
-                file: Arc::clone(&chunk.file),
-                offset,
-                length: entry.len(),
-            });
+            let offset = u32::try_from(chunk.builder.size());
+            let offset = offset.ok().filter(|_| chunk.builder.push(entry.len()));
+            offsets.push(
+                offset.ok_or_else(|| io::Error::other("a chunk of 4 GiB cannot be finished"))?,
+            );
         }
         self.since_chunk += bytes.len() as u64;
-        Ok(places)
+        Ok(Places {
+            file: Arc::clone(&chunk.file),
+            chunk: chunk.builder.first(),
+            offsets,
+            end: chunk.builder.size(),
+        })
     }
 
     /// Ends the open chunk behind its last entry, which must be a committed signature.
@@ -132,57 +159,84 @@ impl Files {
         let Some(chunk) = &self.open else {
             return Ok(());
         };
-        let (table, header) = chunk.builder.finish();
-        chunk.file.write_all_at(&table, chunk.builder.size())?;
-        chunk.file.sync_data()?;
-        // The header says that the table is there, so it is written when it is.
-        chunk.file.write_all_at(&header, 0)?;
-        chunk.file.sync_data()?;
-        let (first, last) = (chunk.builder.first(), chunk.builder.last());
-        let from = self.directory.join(ChunkName::open(first).to_string());
-        let to = self
-            .directory
-            .join(ChunkName::committed(first, last).to_string());
-        fs::rename(from, to)?;
-        sync_directory(&self.directory)?;
+        finish(chunk.file.as_ref(), &chunk.builder)?;
+        let from = self.named(ChunkName::open(chunk.builder.first()));
+        let to = self.named(ChunkName::committed(
+            chunk.builder.first(),
+            chunk.builder.last(),
+        ));
+        self.rename(from, to)?;
+        if let Some(written) = &mut self.recovery {
+            written.retain(|name| *name != from);
+            written.push(to);
+        }
         self.open = None;
         self.since_chunk = 0;
         Ok(())
     }
-}
 
-impl OpenChunk {
-    fn create(directory: &Path, first: Seqno) -> io::Result<Self> {
-        let path = directory.join(ChunkName::open(first).to_string());
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(path)?;
-        file.write_all_at(&ChunkBuilder::open_header(), 0)?;
-        file.sync_all()?;
-        sync_directory(directory)?;
-        Ok(Self {
-            file: Arc::new(file),
+    /// The recovered service is open: what was written since the recovery began is the ledger now. The suffixes go.
+    ///
+    /// # Errors
+    /// What the disk says. The call can be repeated.
+    pub fn end_recovery(&mut self) -> io::Result<()> {
+        while let Some(name) = self
+            .recovery
+            .as_ref()
+            .and_then(|names| names.last())
+            .copied()
+        {
+            self.rename(name, without_suffix(name))?;
+            if let Some(names) = &mut self.recovery {
+                names.pop();
+            }
+        }
+        self.recovery = None;
+        Ok(())
+    }
+
+    fn create_chunk(&mut self, first: Seqno) -> io::Result<OpenChunk> {
+        let name = self.named(ChunkName::open(first));
+        let file = self.disk.create(&self.directory.join(name.to_string()))?;
+        file.write_at(0, &ChunkBuilder::open_header())?;
+        file.sync()?;
+        self.disk.sync_directory(&self.directory)?;
+        if let Some(written) = &mut self.recovery {
+            written.push(name);
+        }
+        Ok(OpenChunk {
+            file,
             builder: ChunkBuilder::new(first),
         })
     }
-}
 
-impl Place {
-    /// The entry's bytes.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn read(&self) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; self.length];
-        self.file.read_exact_at(&mut bytes, self.offset)?;
-        Ok(bytes)
+    const fn named(&self, name: ChunkName) -> ChunkName {
+        ChunkName {
+            recovery: self.recovery.is_some(),
+            ..name
+        }
+    }
+
+    fn rename(&self, from: ChunkName, to: ChunkName) -> io::Result<()> {
+        let (from, to) = (from.to_string(), to.to_string());
+        rename_durably(self.disk.as_ref(), &self.directory, &from, &to)
     }
 }
 
-/// A new or renamed file survives a power cut only when its directory is synced.
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
+/// The name of a chunk once the recovery it was written in has ended.
+pub const fn without_suffix(name: ChunkName) -> ChunkName {
+    ChunkName {
+        recovery: false,
+        ..name
+    }
+}
+
+/// Writes the positions table behind the entries, and the header that says so.
+pub fn finish(file: &dyn DiskFile, builder: &ChunkBuilder) -> io::Result<()> {
+    let (table, header) = builder.finish();
+    file.write_at(builder.size(), &table)?;
+    file.sync()?;
+    // The header says that the table is there, so it is written when it is.
+    file.write_at(0, &header)?;
+    file.sync()
 }

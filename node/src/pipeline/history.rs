@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 
 use ccf_rs::{Historical, HistoricalState, HostError, Seqno, TxId, TxStatus, View};
 use ledger::{
@@ -11,7 +11,9 @@ use ledger::{
 };
 use serde_json::{Value as JsonValue, json};
 
-use super::files::Place;
+use super::files::Places;
+use super::index::{Chunk, ChunkEntries, Index};
+use super::views::Views;
 use crate::store::{Bytes, Chain, Store};
 
 /// How many transactions one look into history may load.
@@ -22,30 +24,36 @@ const MAX_RANGE: u64 = 10_000;
 pub struct History {
     index: RwLock<Index>,
     secrets: RwLock<LedgerSecrets>,
+    endorser: OnceLock<Endorser>,
 }
 
-#[derive(Default)]
-struct Index {
-    /// Place of each entry from position 1 on.
-    places: Vec<Place>,
-    /// Positions of signatures, ascending.
-    signatures: Vec<Seqno>,
-}
+/// Certificates that lead from a node's certificate (PEM), issued by an earlier identity of the service, to the current
+/// one: none for a certificate that the current one issued.
+pub type Endorser = Box<dyn Fn(&str) -> Result<Vec<String>, String> + Send + Sync>;
 
 /// The ledger as transactions see it.
 pub struct Ledger {
     history: Arc<History>,
     store: Weak<Store>,
-    view: View,
+    views: Views,
 }
 
 impl History {
     /// Notes a batch that is on disk: its entries in order, the last of them a signature.
-    pub fn extend(&self, places: Vec<Place>) {
+    pub fn extend(&self, places: Places) {
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        index.places.extend(places);
-        let last = Seqno(index.places.len() as u64);
-        index.signatures.push(last);
+        index.extend(places);
+    }
+
+    /// Notes a chunk of the ledger that this run goes on from.
+    pub fn add_chunk(&self, chunk: Chunk) {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        index.add(chunk);
+    }
+
+    /// Says how receipts of earlier identities are endorsed. Only the first call counts.
+    pub fn endorse_with(&self, endorser: Endorser) {
+        let _ = self.endorser.set(endorser);
     }
 
     /// A secret, and the first position it covers.
@@ -72,45 +80,60 @@ impl History {
     }
 
     /// The bytes of a committed entry.
-    fn entry(&self, seqno: Seqno) -> Result<Vec<u8>, HostError> {
+    pub fn entry(&self, seqno: Seqno) -> Result<Vec<u8>, HostError> {
+        self.read_chunk_of(seqno)?;
         let place = {
             let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-            let at = usize::try_from(seqno.0).ok().and_then(|n| n.checked_sub(1));
-            at.and_then(|at| index.places.get(at).cloned())
+            index.place(ledger::Seqno(seqno.0))
         };
         let place =
             place.ok_or_else(|| HostError::Failed(format!("no committed transaction {seqno}")))?;
         place.read().map_err(failed)
     }
 
-    /// Position of the first signature behind `seqno`.
+    /// Looks through the chunk of a position if that has not been done yet.
+    fn read_chunk_of(&self, seqno: Seqno) -> Result<(), HostError> {
+        let unread = {
+            let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+            index.unread(ledger::Seqno(seqno.0))
+        };
+        if let Some((at, file)) = unread {
+            let bytes = file.read().map_err(failed)?;
+            let entries = ChunkEntries::of(&bytes).map_err(failed)?;
+            let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+            index.set_entries(at, entries);
+        }
+        Ok(())
+    }
+
+    /// Position of the first signature behind `seqno`. Chunks end with one, so it is in the same chunk.
     fn signature_behind(&self, seqno: Seqno) -> Option<Seqno> {
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-        let at = index
-            .signatures
-            .partition_point(|signature| *signature <= seqno);
-        index.signatures.get(at).copied()
+        let found = index.signature_behind(ledger::Seqno(seqno.0))?;
+        Some(Seqno(found.0))
     }
 
     fn is_signature(&self, seqno: Seqno) -> bool {
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-        index.signatures.binary_search(&seqno).is_ok()
+        index.is_signature(ledger::Seqno(seqno.0))
     }
 
     /// Receipt of a committed transaction, in CCF's JSON form (ledger format, section 15.1).
     pub fn receipt(&self, seqno: Seqno) -> Result<JsonValue, HostError> {
-        if self.is_signature(seqno) {
-            let bytes = self.entry(seqno)?;
-            let (row, _) = signature_of(&bytes)?;
-            return Ok(json!({
-                "cert": row.cert,
-                "leaf": row.root,
-                "node_id": row.node,
-                "proof": [],
-                "signature": row.sig,
-            }));
-        }
         let bytes = self.entry(seqno)?;
+        if self.is_signature(seqno) {
+            let (row, _) = signature_of(&bytes)?;
+            return self.endorsed(
+                &row,
+                json!({
+                    "cert": row.cert,
+                    "leaf": row.root,
+                    "node_id": row.node,
+                    "proof": [],
+                    "signature": row.sig,
+                }),
+            );
+        }
         let entry = Entry::parse(&bytes).map_err(failed)?;
         let secret = self
             .secret_at(seqno)
@@ -133,17 +156,31 @@ impl History {
                 ProofStep::Right(sibling) => json!({ "right": sibling }),
             })
             .collect();
-        Ok(json!({
-            "cert": row.cert,
-            "leaf_components": {
-                "claims_digest": entry.claims_digest.unwrap_or(Digest::ZERO),
-                "commit_evidence": secret.commit_evidence(entry.id()).as_str(),
-                "write_set_digest": entry.write_set_digest(),
-            },
-            "node_id": row.node,
-            "proof": proof,
-            "signature": row.sig,
-        }))
+        self.endorsed(
+            &row,
+            json!({
+                "cert": row.cert,
+                "leaf_components": {
+                    "claims_digest": entry.claims_digest.unwrap_or(Digest::ZERO),
+                    "commit_evidence": secret.commit_evidence(entry.id()).as_str(),
+                    "write_set_digest": entry.write_set_digest(),
+                },
+                "node_id": row.node,
+                "proof": proof,
+                "signature": row.sig,
+            }),
+        )
+    }
+
+    /// Adds `service_endorsements` to the receipt of an earlier identity (ledger format, section 15.1).
+    fn endorsed(&self, row: &SignatureRow, mut receipt: JsonValue) -> Result<JsonValue, HostError> {
+        if let (Some(endorser), Some(certificate)) = (self.endorser.get(), &row.cert) {
+            let endorsements = endorser(certificate).map_err(HostError::Failed)?;
+            if !endorsements.is_empty() {
+                receipt["service_endorsements"] = json!(endorsements);
+            }
+        }
+        Ok(receipt)
     }
 
     fn past(self: &Arc<Self>, seqno: Seqno) -> Result<Past, HostError> {
@@ -219,12 +256,12 @@ impl HistoricalState for Past {
 }
 
 impl Ledger {
-    /// The ledger of a service that has been in one view since its first transaction.
-    pub fn new(history: Arc<History>, store: Weak<Store>, view: View) -> Self {
+    /// The ledger behind a store.
+    pub fn new(history: Arc<History>, store: Weak<Store>, views: Views) -> Self {
         Self {
             history,
             store,
-            view,
+            views,
         }
     }
 
@@ -248,21 +285,21 @@ impl Ledger {
 
 impl Chain for Ledger {
     fn view_of(&self, seqno: Seqno) -> Option<View> {
-        (seqno.0 > 0 && seqno <= self.newest_seqno()).then_some(self.view)
+        (seqno.0 > 0 && seqno <= self.newest_seqno()).then(|| self.views.of(seqno))
     }
 
     fn status_of(&self, id: TxId) -> TxStatus {
+        let is_here = self.view_of(id.seqno) == Some(id.view);
         if id.seqno <= self.committed_seqno() {
-            return if id.view == self.view {
+            return if is_here {
                 TxStatus::Committed
             } else {
                 TxStatus::Invalid
             };
         }
-        if id.seqno <= self.newest_seqno() && id.view == self.view {
-            return TxStatus::Pending;
-        }
-        if id.view < self.view {
+        if is_here {
+            TxStatus::Pending
+        } else if id.view < self.last_committed().view {
             TxStatus::Invalid
         } else {
             TxStatus::Unknown
@@ -270,9 +307,10 @@ impl Chain for Ledger {
     }
 
     fn last_committed(&self) -> TxId {
+        let seqno = self.committed_seqno();
         TxId {
-            view: self.view,
-            seqno: self.committed_seqno(),
+            view: self.views.of(seqno),
+            seqno,
         }
     }
 

@@ -4,14 +4,20 @@
 //! tree, adds a signature over everything, writes and syncs once, publishes the state, and
 //! only then lets the waiting requests be answered. More load makes larger batches.
 
+mod disk;
 mod files;
 mod history;
+mod index;
 mod snapshots;
+mod views;
 mod worker;
 
-pub use files::{Files, FilesError};
-pub use history::{History, Ledger};
+pub use disk::{Disk, DiskFile, RealDisk, read_file, rename_durably};
+pub use files::{Files, FilesError, finish, without_suffix};
+pub use history::{Endorser, History, Ledger};
+pub use index::{Chunk, ChunkEntries, ChunkFile};
 pub use snapshots::{Snapshots, committed_snapshots};
+pub use views::Views;
 pub use worker::{Pipeline, PipelineParts};
 
 #[cfg(test)]

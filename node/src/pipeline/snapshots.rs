@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use ccf_rs::{Seqno, View, WriteHost as _};
+use ccf_rs::{Seqno, WriteHost as _};
 use ledger::{
     Digest, SINGLE_KEY, SNAPSHOT_EVIDENCE_MAP, SnapshotMap, SnapshotPoint, canonical,
     encode_snapshot,
@@ -16,6 +16,7 @@ use ledger::{
 use serde_json::json;
 
 use super::history::{History, Ledger};
+use super::views::Views;
 use crate::store::{Access, State, Store, Transaction};
 
 /// Where snapshots go, and when one is taken.
@@ -40,7 +41,7 @@ pub(super) struct Snapshotter {
 pub(super) struct Job {
     pub(super) state: Arc<State>,
     pub(super) leaf: Digest,
-    pub(super) view: View,
+    pub(super) views: Views,
     pub(super) store: Arc<Store>,
     pub(super) history: Arc<History>,
     pub(super) now: Duration,
@@ -55,10 +56,11 @@ enum Failed {
 }
 
 impl Snapshotter {
-    pub(super) fn new(settings: Snapshots) -> Self {
+    /// The ledger ends at `last` now.
+    pub(super) fn new(settings: Snapshots, last: Seqno) -> Self {
         Self {
             settings,
-            last: Seqno(0),
+            last,
             running: None,
         }
     }
@@ -137,12 +139,12 @@ impl Job {
                 .map(|(key, value, version)| (&**key, &**value, ledger::Seqno(version.0)))
                 .collect(),
         });
-        // A service that was only ever started has one view, and those before it began with it.
-        let views = usize::try_from(self.view.0).map_err(ledger)?;
+        let firsts = self.views.firsts().iter();
+        let view_history: Vec<_> = firsts.map(|first| ledger::Seqno(first.0)).collect();
         let point = SnapshotPoint {
             seqno: ledger::Seqno(seqno.0),
             leaf: self.leaf,
-            view_history: &vec![ledger::Seqno(1); views],
+            view_history: &view_history,
         };
         encode_snapshot(point, maps.collect(), &secret).map_err(ledger)
     }
@@ -152,7 +154,7 @@ impl Job {
         let chain = Ledger::new(
             Arc::clone(&self.history),
             Arc::downgrade(&self.store),
-            self.view,
+            self.views.clone(),
         );
         let mut transaction = Transaction::new(
             self.store.newest(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ccf_rs::{Historical, Seqno, TxId, TxStatus, View, WriteHost};
+use ccf_rs::{Historical, Seqno, TxId, TxStatus, WriteHost};
 use ledger::{
     ChunkName, EncryptedNodeSecret, EncryptedSecretsRow, LedgerSecret, LedgerVerifier, PublicKey,
     Report, RsaPrivateKey,
@@ -52,14 +52,15 @@ impl Rig {
         let ledger = Arc::new(Ledger::new(
             Arc::clone(&history),
             Arc::downgrade(&store),
-            View(2),
+            Views::of_new_service(),
         ));
         let chunk_requested = Arc::new(AtomicBool::new(false));
         let pipeline = Pipeline::start(PipelineParts {
             store: Arc::clone(&store),
-            files: Files::create(directory, chunk_size).unwrap(),
+            files: Files::create(Arc::new(RealDisk), directory, chunk_size).unwrap(),
             history,
-            view: View(2),
+            tree: ledger::MerkleTree::new(),
+            views: Views::of_new_service(),
             service_key: Arc::clone(&service_key),
             node_key: Arc::clone(&node_key),
             encryption_key: Arc::clone(&encryption_key),
@@ -314,7 +315,7 @@ async fn a_rekey_takes_effect_behind_its_own_entry() {
 async fn a_directory_that_is_not_empty_is_refused_and_a_stopped_pipeline_takes_nothing() {
     let mut rig = Rig::new(1 << 20).await;
     assert!(matches!(
-        Files::create(&rig.directory, 1),
+        Files::create(Arc::new(RealDisk), &rig.directory, 1),
         Err(FilesError::NotEmpty { .. })
     ));
     rig.pipeline.stop();

@@ -5,25 +5,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use ccf_rs::{Seqno, View};
+use ccf_rs::Seqno;
 use ledger::{
-    Digest, ENCRYPTED_SECRETS_MAP, EncryptedSecretsRow, FLAG_CHUNK_AFTER, MerkleTree,
-    RsaPrivateKey, SINGLE_KEY, SignatureInputs, WriteSet, encode, signature_write_set,
+    Digest, ENCRYPTED_SECRETS_MAP, EncryptedSecretsRow, FLAG_CHUNK_AFTER, FLAG_CHUNK_BEFORE,
+    MerkleTree, RsaPrivateKey, SINGLE_KEY, SignatureInputs, WriteSet, encode, signature_write_set,
 };
 
 use super::files::Files;
 use super::history::History;
 use super::snapshots::{Job, Snapshots, Snapshotter};
+use super::views::Views;
+use crate::frontend::says_open;
 use crate::identity::IdentityKey;
 use crate::store::{Batch, Bytes, CommitError, Pending, Store, Writes};
 
 const NODES_CERTIFICATES: &str = "public:ccf.gov.nodes.endorsed_certificates";
+const SERVICE_INFO: &str = "public:ccf.gov.service.info";
 
 /// How long the thread sleeps without work before it looks whether it should end.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Pause before a failed write is tried again.
-const RETRY_PAUSE: Duration = Duration::from_millis(100);
+const RETRY_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 1 } else { 100 });
 
 /// What the pipeline works with.
 pub struct PipelineParts {
@@ -33,8 +36,10 @@ pub struct PipelineParts {
     pub files: Files,
     /// Where committed entries are noted, and the ledger secrets.
     pub history: Arc<History>,
-    /// View of this run.
-    pub view: View,
+    /// The Merkle tree over everything in the ledger so far, which ends with a signature or is empty.
+    pub tree: MerkleTree,
+    /// Views up to the one of this run.
+    pub views: Views,
     /// Signs roots as the service.
     pub service_key: Arc<IdentityKey>,
     /// Signs roots as the node.
@@ -61,7 +66,8 @@ pub struct Pipeline {
 
 struct Worker {
     parts: PipelineParts,
-    tree: MerkleTree,
+    /// Flags of the next transaction.
+    flags: u8,
     /// Position of the last signature: everything up to it is committed.
     committed: Seqno,
     snapshotter: Snapshotter,
@@ -84,14 +90,21 @@ struct Encoded {
 struct Broken(String);
 
 impl Pipeline {
-    /// Starts the thread for a new service: nothing is in the ledger yet.
+    /// Starts the thread. The store stands where the ledger ends.
     pub fn start(parts: PipelineParts) -> std::io::Result<Self> {
         let store = Arc::clone(&parts.store);
+        let committed = store.durable().state.seqno();
+        // A recovered service begins with a chunk of its own.
+        let flags = if parts.files.is_recovering() {
+            FLAG_CHUNK_BEFORE
+        } else {
+            0
+        };
         let mut worker = Worker {
-            snapshotter: Snapshotter::new(parts.snapshots.clone()),
+            snapshotter: Snapshotter::new(parts.snapshots.clone(), committed),
             parts,
-            tree: MerkleTree::new(),
-            committed: Seqno(0),
+            flags,
+            committed,
         };
         let thread = thread::Builder::new()
             .name("commit".to_owned())
@@ -139,8 +152,12 @@ impl Worker {
             .encode(&batch)
             .inspect_err(|_| answer(&mut batch.transactions, Err(CommitError::Unavailable)))?;
         self.write(&mut batch, &encoded)?;
+        if self.parts.files.is_recovering() && batch.transactions.iter().any(opens_service) {
+            // Before anybody is told: a node that is started again would set these files aside.
+            self.retry("ending the recovery", |parts| parts.files.end_recovery())?;
+        }
         self.committed = batch.signature;
-        self.tree.flush(ledger::Seqno(batch.signature.0));
+        self.parts.tree.flush(ledger::Seqno(batch.signature.0));
         self.parts
             .store
             .publish(&batch, &encoded.signature, encoded.root.0);
@@ -153,7 +170,7 @@ impl Worker {
             self.snapshotter.take(Job {
                 state: Arc::clone(&self.parts.store.durable().state),
                 leaf: encoded.leaf,
-                view: self.parts.view,
+                views: self.parts.views.clone(),
                 store: Arc::clone(&self.parts.store),
                 history: Arc::clone(&self.parts.history),
                 now: (self.parts.clock)(),
@@ -170,9 +187,10 @@ impl Worker {
         let mut entries = Vec::with_capacity(batch.transactions.len() + 1);
         let mut size = 0;
         for pending in &batch.transactions {
+            let flags = std::mem::take(&mut self.flags);
             let bytes = self.encode_one(
                 pending.seqno,
-                0,
+                flags,
                 Digest(pending.claims),
                 &write_set(&pending.writes),
             )?;
@@ -180,7 +198,9 @@ impl Worker {
             entries.push(bytes.bytes);
             self.install_secret(pending)?;
         }
-        let snapshot = self.snapshotter.is_due(batch.signature);
+        // While a recovery is in progress the private tables are not there.
+        let snapshot =
+            !self.parts.files.is_recovering() && self.snapshotter.is_due(batch.signature);
         let ends_chunk = snapshot
             || self.parts.chunk_requested.swap(false, Ordering::AcqRel)
             || self.parts.files.chunk_is_due(size);
@@ -191,7 +211,7 @@ impl Worker {
         Ok(Encoded {
             entries,
             signature: writes(&set),
-            root: self.tree.root(),
+            root: self.parts.tree.root(),
             leaf: signature.leaf,
             ends_chunk,
             snapshot,
@@ -210,9 +230,9 @@ impl Worker {
             .history
             .secret_at(seqno)
             .ok_or_else(|| Broken(format!("no ledger secret at {seqno}")))?;
-        let id = ledger::TxId::new(self.parts.view.0, seqno.0);
+        let id = ledger::TxId::new(self.parts.views.current().0, seqno.0);
         let encoded = encode(id, flags, claims, set, &secret).map_err(broken)?;
-        self.tree.append(encoded.leaf);
+        self.parts.tree.append(encoded.leaf);
         Ok(encoded)
     }
 
@@ -225,8 +245,8 @@ impl Worker {
             .ok_or_else(|| Broken("the node has no endorsed certificate".to_owned()))?;
         let (issuer, subject) = &self.parts.cose_claims;
         signature_write_set(&SignatureInputs {
-            id: ledger::TxId::new(self.parts.view.0, batch.signature.0),
-            tree: &self.tree,
+            id: ledger::TxId::new(self.parts.views.current().0, batch.signature.0),
+            tree: &self.parts.tree,
             tree_from: ledger::Seqno(self.committed.0),
             node_key: self.parts.node_key.as_ref(),
             node_certificate: certificate,
@@ -300,6 +320,15 @@ impl Worker {
         thread::sleep(RETRY_PAUSE);
         Ok(())
     }
+}
+
+/// Whether the transaction opens the service.
+fn opens_service(pending: &Pending) -> bool {
+    pending
+        .writes
+        .get(SERVICE_INFO)
+        .and_then(|rows| rows.get(SINGLE_KEY.as_slice())?.as_ref())
+        .is_some_and(|row| says_open(row))
 }
 
 fn answer(transactions: &mut [Pending], result: Result<(), CommitError>) {

@@ -17,7 +17,7 @@ use crate::frontend::{Authenticate, Credentials, Dispatcher, Frontend, Parts, no
 use crate::identity::{
     IdentityKey, Subject, Validity, endorse_node, self_signed_node, self_signed_service,
 };
-use crate::pipeline::{History, Ledger};
+use crate::pipeline::{History, Ledger, Views};
 use crate::store::{Access, State, Store};
 
 /// Told when a slow handler began, and waits to be let go.
@@ -115,7 +115,7 @@ impl Rig {
         let chain = Ledger::new(
             Arc::new(History::default()),
             Arc::downgrade(&store),
-            ccf_rs::View(2),
+            Views::of_new_service(),
         );
         let frontend = Frontend {
             name: "app",

@@ -7,13 +7,13 @@ use ccf_rs::{Seqno, TxId, View};
 use ledger::LedgerSecret;
 use serde_json::{Map, Value as JsonValue, json};
 
-use super::node::FIRST_VIEW;
+use super::restore::Recovering;
 use crate::frontend::{app_is_open, gov_is_open};
-use crate::gov::{NodeServices, NodeState};
+use crate::gov::{NodeServices, NodeState, Restoring};
 use crate::identity::{
     IdentityKey, Validity, endorse_request, parse_valid_from, self_signed_service,
 };
-use crate::pipeline::{History, Snapshots, committed_snapshots};
+use crate::pipeline::{History, Snapshots, Views, committed_snapshots};
 use crate::server::Sessions;
 use crate::store::Store;
 
@@ -21,6 +21,7 @@ use crate::store::Store;
 pub(super) struct Core {
     pub(super) store: Arc<Store>,
     pub(super) history: Arc<History>,
+    pub(super) views: Views,
     pub(super) service_key: Arc<IdentityKey>,
     pub(super) node_key: Arc<IdentityKey>,
     pub(super) service_subject: String,
@@ -30,6 +31,8 @@ pub(super) struct Core {
     pub(super) chunk_requested: Arc<AtomicBool>,
     pub(super) snapshots: Snapshots,
     pub(super) stopping: AtomicBool,
+    /// Set when the service is recovered from an earlier one's ledger.
+    pub(super) recovering: Option<Arc<Recovering>>,
 }
 
 impl NodeServices for Core {
@@ -38,22 +41,28 @@ impl NodeServices for Core {
     }
 
     fn state(&self) -> NodeState {
+        let (name, recovery) = self
+            .recovering
+            .as_ref()
+            .map_or(("PartOfNetwork", None), |recovering| {
+                recovering.state(self.application_open())
+            });
         NodeState {
-            name: "PartOfNetwork",
+            name,
             // Every committed state ends with a signature.
             last_signed: self.store.durable().state.seqno(),
             startup: Seqno(0),
-            recovery: None,
+            recovery,
             stopping: self.stopping.load(Ordering::Relaxed),
         }
     }
 
     fn view(&self) -> View {
-        FIRST_VIEW
+        self.views.current()
     }
 
     fn view_history(&self) -> Vec<TxId> {
-        vec![TxId::new(1, 1), TxId::new(2, 1)]
+        self.views.as_transactions()
     }
 
     fn self_signed_certificate(&self) -> String {
@@ -91,7 +100,13 @@ impl NodeServices for Core {
     }
 
     fn ledger_secret(&self) -> Option<(Seqno, Arc<LedgerSecret>)> {
-        self.history.latest_secret()
+        let public_only = self.recovering.as_ref().is_some_and(|r| r.is_public_only());
+        self.history.latest_secret().filter(|_| !public_only)
+    }
+
+    fn restoring(&self) -> Option<Arc<dyn Restoring>> {
+        let recovering = self.recovering.as_ref().filter(|r| r.is_public_only())?;
+        Some(Arc::clone(recovering) as _)
     }
 
     fn request_chunk(&self) {

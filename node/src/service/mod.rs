@@ -1,14 +1,21 @@
-//! A service with one node: its settings, its first transaction, its parts put together.
+//! A service with one node: its settings, its first transaction or that of its recovery, its parts put together.
 
 mod core;
+mod endorser;
+mod frontends;
 mod genesis;
+mod launch;
 mod node;
+mod node_rows;
+mod restore;
 mod settings;
 
 pub use genesis::{GenesisError, GenesisInputs, genesis};
 pub use node::{Node, StartError};
+pub use node_rows::NodeInputs;
 pub use settings::{
-    GenesisMember, Interface, RecoveryRole, ServiceConfiguration, Settings, SettingsError,
+    GenesisMember, Interface, NewService, Recovery, RecoveryRole, ServiceConfiguration, Settings,
+    SettingsError,
 };
 
 #[cfg(test)]

@@ -9,20 +9,10 @@ use crate::frontend::AcceptedEndpoints;
 use crate::identity::Subject;
 use crate::server::Limits;
 
-/// Everything a new service needs.
+/// What a node is, whatever service it runs.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Source of the constitution: one JavaScript module.
-    pub constitution: String,
-    /// The first members.
-    pub members: Vec<GenesisMember>,
-    /// What governance may change later.
-    pub configuration: ServiceConfiguration,
-    /// Distinguished name of the service's certificate.
-    pub service_subject: String,
-    /// Days the service's first certificate is valid.
-    pub service_validity_days: u32,
-    /// Any JSON, shown in the service's information.
+    /// Any JSON, shown in the service's information. A recovered service keeps what it had unless this is given.
     pub service_data: Option<JsonValue>,
     /// Name of the node; without alternative names the hosts of the interfaces are taken.
     pub node_subject: Subject,
@@ -30,18 +20,44 @@ pub struct Settings {
     pub node_validity_days: u32,
     /// Any JSON, shown in the node's information.
     pub node_data: Option<JsonValue>,
-    /// Directory of the ledger; empty or absent.
+    /// Directory of the ledger; empty or absent for a new service.
     pub ledger_directory: PathBuf,
+    /// More directories with committed chunks to recover from.
+    pub read_only_ledger_directories: Vec<PathBuf>,
     /// The directory of snapshots, made if it is absent.
     pub snapshot_directory: PathBuf,
     /// Transactions after which a snapshot is taken; at least 1.
     pub snapshot_tx_count: u64,
     /// Bytes after which a chunk ends at the next signature.
     pub ledger_chunk_size: u64,
-    /// `iss` and `sub` of the service's COSE signatures.
-    pub cose_claims: (String, String),
     /// Where to listen.
     pub interfaces: Vec<Interface>,
+}
+
+/// Everything a new service needs.
+#[derive(Clone, Debug)]
+pub struct NewService {
+    /// Source of the constitution: one JavaScript module.
+    pub constitution: String,
+    /// The first members.
+    pub members: Vec<GenesisMember>,
+    /// What governance may change later.
+    pub configuration: ServiceConfiguration,
+    /// Distinguished name of the service's certificate.
+    pub subject: String,
+    /// Days the service's first certificate is valid.
+    pub validity_days: u32,
+    /// `iss` and `sub` of the service's COSE signatures.
+    pub cose_claims: (String, String),
+}
+
+/// Everything needed to recover a service from its ledger.
+#[derive(Clone, Debug)]
+pub struct Recovery {
+    /// Certificate of the service that wrote the ledger, PEM. A renewed one is of the same key.
+    pub previous_identity: String,
+    /// Days the service's first certificate is valid.
+    pub validity_days: u32,
 }
 
 /// A member of a new service.
@@ -188,14 +204,24 @@ impl Settings {
     /// # Errors
     /// [`SettingsError`], the first found.
     pub fn check(&self) -> Result<(), SettingsError> {
-        if self.members.is_empty() {
-            return Err(SettingsError::NoMembers);
-        }
         if self.interfaces.is_empty() {
             return Err(SettingsError::NoInterfaces);
         }
         for interface in &self.interfaces {
             interface.accepted()?;
+        }
+        Ok(())
+    }
+}
+
+impl NewService {
+    /// Checks what can be checked before anything is written.
+    ///
+    /// # Errors
+    /// [`SettingsError`], the first found.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        if self.members.is_empty() {
+            return Err(SettingsError::NoMembers);
         }
         for (index, member) in self.members.iter().enumerate() {
             PublicKey::of_certificate(&member.certificate).map_err(|e| {

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ccf_rs::{ReadHost, View};
+use ccf_rs::ReadHost;
 use ledger::{Digest, RsaPrivateKey};
 use serde_json::{Value as JsonValue, json};
 use time::OffsetDateTime;
 
 use super::*;
 use crate::identity::{IdentityKey, Subject, Validity, self_signed_node};
-use crate::pipeline::{History, Ledger};
+use crate::pipeline::{History, Ledger, Views};
 use crate::server::Limits;
 use crate::store::{Access, State, Transaction};
 
@@ -35,13 +35,19 @@ fn member(encryption: bool, recovery_role: Option<RecoveryRole>) -> GenesisMembe
     }
 }
 
-fn settings(members: Vec<GenesisMember>) -> Settings {
-    Settings {
+fn service(members: Vec<GenesisMember>) -> NewService {
+    NewService {
         constitution: "export function validate(text) { return { valid: true }; }".into(),
         members,
         configuration: ServiceConfiguration::default(),
-        service_subject: "CN=CCF Service".into(),
-        service_validity_days: 1,
+        subject: "CN=CCF Service".into(),
+        validity_days: 1,
+        cose_claims: (String::new(), String::new()),
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
         service_data: Some(json!({ "purpose": "test" })),
         node_subject: Subject {
             name: "CN=CCF Node".into(),
@@ -50,10 +56,10 @@ fn settings(members: Vec<GenesisMember>) -> Settings {
         node_validity_days: 1,
         node_data: None,
         ledger_directory: PathBuf::from("ledger"),
+        read_only_ledger_directories: vec![],
         snapshot_directory: PathBuf::from("snapshots"),
         snapshot_tx_count: 10_000,
         ledger_chunk_size: 5 << 20,
-        cose_claims: (String::new(), String::new()),
         interfaces: vec![Interface {
             name: "primary_rpc_interface".into(),
             bind_address: "127.0.0.1:0".into(),
@@ -70,14 +76,14 @@ fn the_threshold_is_derived_from_the_members() {
     let without = member(false, None);
     let owner = member(true, Some(RecoveryRole::Owner));
     assert_eq!(
-        settings(vec![with.clone(), with.clone(), without.clone()]).recovery_threshold(),
+        service(vec![with.clone(), with.clone(), without.clone()]).recovery_threshold(),
         2
     );
     assert_eq!(
-        settings(vec![owner.clone(), without.clone()]).recovery_threshold(),
+        service(vec![owner.clone(), without.clone()]).recovery_threshold(),
         1
     );
-    let mut two_of_one = settings(vec![with, owner, without]);
+    let mut two_of_one = service(vec![with, owner, without]);
     two_of_one.configuration.recovery_threshold = 2;
     assert_eq!(
         two_of_one.check(),
@@ -87,56 +93,61 @@ fn the_threshold_is_derived_from_the_members() {
 
 #[test]
 fn unusable_settings_are_refused_before_anything_is_written() {
-    assert_eq!(settings(vec![]).check(), Err(SettingsError::NoMembers));
-    let mut nowhere = settings(vec![member(false, None)]);
+    assert_eq!(service(vec![]).check(), Err(SettingsError::NoMembers));
+    let mut nowhere = settings();
     nowhere.interfaces.clear();
     assert_eq!(nowhere.check(), Err(SettingsError::NoInterfaces));
     let mut bad = member(false, None);
     bad.certificate = "no certificate".into();
     assert!(matches!(
-        settings(vec![bad]).check(),
+        service(vec![bad]).check(),
         Err(SettingsError::MemberCertificate { index: 0, .. })
     ));
     let mut bad = member(false, None);
     bad.encryption_key = Some("no key".into());
     assert!(matches!(
-        settings(vec![bad]).check(),
+        service(vec![bad]).check(),
         Err(SettingsError::MemberEncryptionKey { .. })
     ));
     let role = member(false, Some(RecoveryRole::Owner));
     assert_eq!(
-        settings(vec![role]).check(),
+        service(vec![role]).check(),
         Err(SettingsError::RoleWithoutKey {
             index: 0,
             role: "Owner"
         })
     );
-    assert_eq!(settings(vec![member(true, None)]).check(), Ok(()));
+    assert_eq!(service(vec![member(true, None)]).check(), Ok(()));
 }
 
 #[test]
 fn the_first_transaction_writes_the_tables_of_a_new_service() {
-    let settings = settings(vec![
+    let settings = settings();
+    let service = service(vec![
         member(true, Some(RecoveryRole::Participant)),
         member(false, None),
     ]);
     let node = IdentityKey::generate().unwrap();
     let (id, public) = (node.id(), node.public_key_pem());
     let inputs = GenesisInputs {
-        settings: &settings,
+        service: &service,
+        service_data: settings.service_data.as_ref(),
         service_certificate: "SERVICE",
-        node_id: &id,
-        node_public_key: &public,
-        node_request: "REQUEST",
-        node_certificate: "NODE",
-        node_encryption_key: "ENCRYPTION",
-        addresses: &[("127.0.0.1:8000".into(), "example.org:443".into())],
-        program: Digest([1; 32]),
+        node: &NodeInputs {
+            settings: &settings,
+            id: &id,
+            public_key: &public,
+            request: "REQUEST",
+            certificate: "NODE",
+            encryption_key: "ENCRYPTION",
+            addresses: &[("127.0.0.1:8000".into(), "example.org:443".into())],
+            program: Digest([1; 32]),
+        },
     };
     let chain = Arc::new(Ledger::new(
         Arc::new(History::default()),
         std::sync::Weak::new(),
-        View(2),
+        Views::of_new_service(),
     ));
     let base = Arc::new(State::default());
     let mut tx = Transaction::new(base, None, chain, Access::Framework, Duration::ZERO);
@@ -151,7 +162,7 @@ fn the_first_transaction_writes_the_tables_of_a_new_service() {
         serde_json::from_slice(&bytes).unwrap()
     };
     let single = [0; 8];
-    assert_eq!(row("constitution", &single), json!(settings.constitution));
+    assert_eq!(row("constitution", &single), json!(service.constitution));
     assert_eq!(
         row("service.config", &single),
         json!({ "recovery_threshold": 1 })
@@ -196,7 +207,8 @@ fn the_first_transaction_writes_the_tables_of_a_new_service() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_starts_serves_and_leaves_a_ledger_that_verifies() {
     let directory = tempfile::tempdir().unwrap();
-    let mut settings = settings(vec![member(true, None)]);
+    let mut settings = settings();
+    let new = service(vec![member(true, None)]);
     settings.ledger_directory = directory.path().join("ledger");
     settings.snapshot_directory = directory.path().join("snapshots");
     let application = ccf_rs::Application {
@@ -204,7 +216,9 @@ async fn a_node_starts_serves_and_leaves_a_ledger_that_verifies() {
         version: "1",
         endpoints: vec![],
     };
-    let node = Node::start(settings.clone(), application).await.unwrap();
+    let node = Node::start(settings.clone(), new.clone(), application)
+        .await
+        .unwrap();
     let address = node.address("primary_rpc_interface").unwrap();
     let service = node.service_certificate().to_owned();
 
@@ -248,6 +262,7 @@ async fn a_node_starts_serves_and_leaves_a_ledger_that_verifies() {
     node.stop().await;
     let again = Node::start(
         settings.clone(),
+        new,
         ccf_rs::Application {
             title: "test",
             version: "1",

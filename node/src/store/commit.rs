@@ -25,6 +25,7 @@ const MAX_QUEUED: usize = 10_000;
 pub struct Store {
     head: Mutex<Head>,
     work: Condvar,
+    signed: Condvar,
     newest: ArcSwap<State>,
     durable: ArcSwap<Durable>,
 }
@@ -104,6 +105,7 @@ impl Store {
                 closed: false,
             }),
             work: Condvar::new(),
+            signed: Condvar::new(),
             newest: ArcSwap::new(Arc::clone(&state)),
             durable: ArcSwap::from_pointee(Durable { state, root }),
         }
@@ -198,6 +200,26 @@ impl Store {
         self.newest.store(Arc::clone(&head.state));
         let state = Arc::new(batch.state.with(batch.signature, signature));
         self.durable.store(Arc::new(Durable { state, root }));
+        self.signed.notify_all();
+    }
+
+    /// Puts the private tables of a recovered service beside the public ones, in every state from now on. Waits until no
+    /// batch is being made durable. Transactions that looked for one of these tables run again.
+    pub fn adopt(&self, private: &State) {
+        let mut head = self.lock();
+        while head.signing {
+            head = self
+                .signed
+                .wait(head)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        head.state = Arc::new(head.state.with_tables_of(private));
+        self.newest.store(Arc::clone(&head.state));
+        let durable = self.durable.load_full();
+        self.durable.store(Arc::new(Durable {
+            state: Arc::new(durable.state.with_tables_of(private)),
+            root: durable.root,
+        }));
     }
 
     /// Takes no more transactions; the pipeline finishes what is queued.

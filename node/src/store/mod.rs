@@ -12,7 +12,7 @@ mod state;
 mod transaction;
 
 pub use commit::{Appended, Batch, CommitError, Durable, Pending, Store};
-pub use state::{Bytes, State, TableWrites, Writes};
+pub use state::{Bytes, State, StateBuilder, TableWrites, Writes};
 pub use transaction::{Access, Chain, Transaction};
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! All tables at one version.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use ccf_rs::Seqno;
+use ledger::MapSection;
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 
 /// Keys and values, shared between versions.
@@ -137,7 +138,107 @@ impl State {
         }
     }
 
+    /// The same state with the tables of `other` beside its own; those of `other` win.
+    #[must_use]
+    pub fn with_tables_of(&self, other: &Self) -> Self {
+        let mut next = self.clone();
+        for (name, table) in &other.tables {
+            next.tables.insert_mut(Arc::clone(name), table.clone());
+        }
+        next
+    }
+
     fn row(&self, table: &str, key: &[u8]) -> Option<&Row> {
         self.tables.get(table)?.rows.get(key)
+    }
+}
+
+/// A state in the making, from a ledger or a snapshot. Nobody sees it before it is finished, so nothing is copied.
+#[derive(Default)]
+pub struct StateBuilder {
+    seqno: Seqno,
+    names: HashSet<Arc<str>>,
+    tables: HashMap<Arc<str>, Table>,
+}
+
+impl StateBuilder {
+    /// Goes on from a state.
+    pub fn from_state(state: &State) -> Self {
+        Self {
+            seqno: state.seqno,
+            names: state.tables.keys().cloned().collect(),
+            tables: state
+                .tables
+                .iter()
+                .map(|(name, table)| (Arc::clone(name), table.clone()))
+                .collect(),
+        }
+    }
+
+    /// Applies what the transaction at `seqno` wrote.
+    pub fn apply(&mut self, seqno: Seqno, sections: &[MapSection<'_>]) {
+        self.seqno = self.seqno.max(seqno);
+        for section in sections {
+            let table = self.table(section.name);
+            table.version = table.version.max(seqno);
+            for (key, value) in &section.writes {
+                let row = Row {
+                    value: Arc::from(*value),
+                    version: seqno,
+                };
+                table.rows.insert_mut(Arc::from(*key), row);
+            }
+            for key in &section.removes {
+                table.rows.remove_mut(*key);
+            }
+        }
+    }
+
+    /// A whole table, as a snapshot has it: rows with the position of their last write.
+    pub fn load<'r>(
+        &mut self,
+        name: &str,
+        version: Seqno,
+        rows: impl Iterator<Item = (&'r [u8], &'r [u8], Seqno)>,
+    ) {
+        self.seqno = self.seqno.max(version);
+        let table = self.table(name);
+        table.version = version;
+        for (key, value, version) in rows {
+            let value = Arc::from(value);
+            table
+                .rows
+                .insert_mut(Arc::from(key), Row { value, version });
+        }
+    }
+
+    /// Takes the position of a transaction that wrote nothing here.
+    pub fn advance(&mut self, seqno: Seqno) {
+        self.seqno = self.seqno.max(seqno);
+    }
+
+    /// The value under `key` so far.
+    pub fn value(&self, table: &str, key: &[u8]) -> Option<&Bytes> {
+        Some(&self.tables.get(table)?.rows.get(key)?.value)
+    }
+
+    /// The state.
+    pub fn finish(self) -> State {
+        State {
+            seqno: self.seqno,
+            tables: self.tables.into_iter().collect(),
+        }
+    }
+
+    fn table(&mut self, name: &str) -> &mut Table {
+        // Names are few and transactions many: a name is copied once.
+        match self.names.get(name) {
+            Some(name) => self.tables.entry(Arc::clone(name)).or_default(),
+            None => {
+                let name: Arc<str> = Arc::from(name);
+                self.names.insert(Arc::clone(&name));
+                self.tables.entry(name).or_default()
+            }
+        }
     }
 }

@@ -4,5 +4,6 @@
 mod ccf;
 mod durability;
 mod misuse;
+mod recovery;
 mod releases;
 mod tools;

@@ -1,0 +1,158 @@
+//! What recovery members do: open a recovered service, give back their shares.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use crate::client::{Client, ClientError, Request};
+use crate::cose::MessageType;
+use crate::identity::IdentityError;
+use crate::ids::IdentityId;
+use crate::member::{Actions, Member};
+use crate::service::gov;
+
+/// What came of submitting a share.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShareProgress {
+    /// For people.
+    pub message: String,
+    /// How many shares there are now.
+    pub submitted_count: usize,
+    /// How many are needed.
+    pub recovery_threshold: usize,
+    /// Whether this was the whole key, as owners hold it.
+    pub full_key_submitted: bool,
+    /// Members whose shares turned out not to fit the others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wrong_shares: Vec<IdentityId>,
+}
+
+/// Where a recovering node is (`GET /node/state`).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct NodeState {
+    /// `PartOfPublicNetwork` while it waits, `ReadingPrivateLedger`, then `PartOfNetwork`.
+    pub state: String,
+    /// Position of the last signature.
+    pub last_signed_seqno: u64,
+}
+
+/// Why a share was not submitted.
+#[derive(Debug, thiserror::Error)]
+pub enum ShareError {
+    /// The service or the connection.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The identity has no encryption key.
+    #[error("member {member} has no encryption key here (enc_privk.pem)")]
+    NoKey {
+        /// The member.
+        member: IdentityId,
+    },
+    /// The share is not encrypted to the member's key.
+    #[error("the share of member {member} cannot be decrypted: {source}")]
+    Decrypt {
+        /// The member.
+        member: IdentityId,
+        /// Why.
+        source: crate::encryption::EncryptionError,
+    },
+    /// The identity.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+}
+
+/// A decrypted recovery share. Wiped when dropped.
+pub struct RecoveryShare(Zeroizing<Vec<u8>>);
+
+impl RecoveryShare {
+    /// A share as another program has decrypted it.
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+}
+
+impl Client {
+    /// The certificate of the service before the last recovery, byte for byte as proposals must name it.
+    ///
+    /// # Errors
+    /// [`ClientError`]; code `ResourceNotFound` when the service was never recovered.
+    pub fn previous_identity(&self) -> Result<String, ClientError> {
+        #[derive(Deserialize)]
+        struct Body {
+            previous_service_identity: String,
+        }
+        let body: Body = self
+            .send(Request::get("/node/service/previous_identity"))?
+            .json()?;
+        Ok(body.previous_service_identity)
+    }
+
+    /// Where the node is in its life.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn node_state(&self) -> Result<NodeState, ClientError> {
+        self.send(Request::get("/node/state"))?.json()
+    }
+}
+
+impl Actions {
+    /// Opens the recovered service `next` (PEM) as the one that `previous` (PEM) was. It then waits for recovery shares.
+    #[must_use]
+    pub fn open_recovered_service(self, previous: &str, next: &str) -> Self {
+        self.action(
+            "transition_service_to_open",
+            json!({ "previous_service_identity": previous, "next_service_identity": next }),
+        )
+    }
+}
+
+impl Member {
+    /// Fetches this member's share and decrypts it.
+    ///
+    /// # Errors
+    /// [`ShareError`].
+    pub fn recovery_share(&self) -> Result<RecoveryShare, ShareError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Body {
+            encrypted_share: String,
+        }
+        let member = self.id();
+        let key = self.identity().encryption_key();
+        let key = key.ok_or_else(|| ShareError::NoKey {
+            member: member.clone(),
+        })?;
+        let path = format!("/gov/recovery/encrypted-shares/{member}");
+        let body: Body = self.client().send(gov(&path))?.json()?;
+        // What is not base64 is not encrypted to this key either.
+        let sealed = STANDARD.decode(body.encrypted_share).unwrap_or_default();
+        match key.decrypt(&sealed) {
+            Ok(share) => Ok(RecoveryShare(share)),
+            Err(source) => Err(ShareError::Decrypt { member, source }),
+        }
+    }
+
+    /// Submits a share.
+    ///
+    /// # Errors
+    /// [`ClientError`]; codes `ServiceNotWaitingForRecoveryShares`, `InvalidInput` for a share that cannot be right,
+    /// `InternalError` when enough shares do not fit together, with the members concerned.
+    pub fn submit_share(&self, share: &RecoveryShare) -> Result<ShareProgress, ClientError> {
+        let path = format!("/gov/recovery/members/{}:recover", self.id());
+        let body = json!({ "share": STANDARD.encode(&share.0) });
+        self.signed(&path, &MessageType::RecoveryShare, &body)?
+            .json()
+    }
+
+    /// Fetches, decrypts and submits this member's share.
+    ///
+    /// # Errors
+    /// [`ShareError`].
+    pub fn give_share(&self) -> Result<ShareProgress, ShareError> {
+        Ok(self.submit_share(&self.recovery_share()?)?)
+    }
+}

@@ -1,0 +1,85 @@
+//! Recovering a service from the ledger of an earlier one (ledger format, section 16).
+//!
+//! 1. [`PublicLedger::read`] walks the files, checks structure, roots and signatures, and collects the public tables up to
+//!    the last signature. What stands behind it is set aside by [`PublicLedger::settle`], never dropped.
+//! 2. [`create`] writes the first transaction of the new service: a new identity, two views on.
+//! 3. Members open it, which asks for shares, and submit theirs; [`PrivateRecovery`] then reads the ledger once more with
+//!    all ledger secrets and puts the private tables beside the public ones.
+//! 4. The service opens: new shares, and an endorsement of the previous identity.
+
+mod create;
+mod crew;
+mod directory;
+mod private;
+mod public;
+mod settle;
+
+pub use create::{CreateInputs, create};
+pub use directory::LedgerSource;
+pub use private::{PrivateRecovery, Progress};
+pub use public::PublicLedger;
+pub use settle::Tail;
+
+use std::io;
+use std::path::PathBuf;
+
+use ledger::{Fault, LocatedFault, Seqno};
+
+/// A service that cannot be recovered from these files.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoveryError {
+    /// A file or directory cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// No file is a chunk of a ledger.
+    #[error("{}: no ledger files", path.display())]
+    Empty {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A committed chunk is damaged: what stands in it was acknowledged, so it is not a tail that may be set aside.
+    #[error(
+        "{fault}; the chunk is committed, so transactions that were acknowledged are lost with it"
+    )]
+    Damaged {
+        /// Where, and what is wrong.
+        fault: Box<LocatedFault>,
+    },
+    /// Chunks are missing in the middle.
+    #[error("{}: begins at {got}, want {want}: transactions that were acknowledged are missing", path.display())]
+    Gap {
+        /// The chunk behind the gap.
+        path: PathBuf,
+        /// Its first position.
+        got: Seqno,
+        /// The position that should follow.
+        want: Seqno,
+    },
+    /// The ledger is of another service, or went on under another identity since.
+    #[error("the ledger ends under service identity {got}, want {want}, the one given as previous")]
+    Identity {
+        /// Id of the key that signs at its end.
+        got: String,
+        /// Id of the key given.
+        want: String,
+    },
+    /// The ledger as a whole does not hold, or belongs to another service.
+    #[error("the ledger: {0}")]
+    Ledger(#[from] Fault),
+    /// A row that recovery needs cannot be used.
+    #[error("table {table}: {reason}")]
+    Table {
+        /// The table.
+        table: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The service was never opened: there are no shares, and nothing was entrusted to it.
+    #[error("the service was never opened, so there are no recovery shares: start a new one")]
+    NeverOpened,
+}

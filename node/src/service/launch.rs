@@ -1,0 +1,400 @@
+//! What starting and recovering a service have in common: keys and certificates, the pipeline, the interfaces.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::rand::SystemRandom;
+use ccf_rs::Application;
+use ledger::{Digest, LedgerSecret, MerkleTree, RsaPrivateKey};
+use time::OffsetDateTime;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::core::Core;
+use super::frontends::{bind, frontends, with_names};
+use super::node::{Node, StartError};
+use super::node_rows::NodeInputs;
+use super::restore::Recovering;
+use super::settings::Settings;
+use crate::auth::Policies;
+use crate::frontend::{Dispatcher, Parts};
+use crate::identity::{
+    IdentityKey, Validity, endorse_node, self_signed_node, self_signed_service, signing_request,
+};
+use crate::pipeline::{Files, History, Ledger, Pipeline, PipelineParts, Snapshots, Views};
+use crate::server::{Server, ServerCertificate};
+use crate::store::{Access, CommitError, State, Store, Transaction, Writes};
+
+/// How long a write may wait for the disk.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(10);
+
+const NODES_CERTIFICATES: &str = "public:ccf.gov.nodes.endorsed_certificates";
+
+/// Keys, certificates and sockets: everything that does not depend on the ledger.
+pub(super) struct Prepared {
+    settings: Settings,
+    servers: Vec<Server>,
+    addresses: Vec<(String, SocketAddr)>,
+    service_subject: String,
+    service_validity: Validity,
+    service_key: Arc<IdentityKey>,
+    service_certificate: String,
+    node_key: Arc<IdentityKey>,
+    node_certificate: String,
+    self_signed: String,
+    encryption_key: Arc<RsaPrivateKey>,
+    program: Digest,
+}
+
+/// The ledger that a run goes on from.
+pub(super) struct Base {
+    /// Its tables.
+    pub(super) state: State,
+    /// The Merkle root over it.
+    pub(super) root: [u8; 32],
+    /// The Merkle tree.
+    pub(super) tree: MerkleTree,
+    /// Views up to the one of this run.
+    pub(super) views: Views,
+    /// Where its entries stand, and the secret of what comes next.
+    pub(super) history: Arc<History>,
+    /// The directory.
+    pub(super) files: Files,
+    /// `iss` and `sub` of COSE signatures.
+    pub(super) cose_claims: (String, String),
+}
+
+/// A node whose pipeline runs and that does not serve yet.
+pub(super) struct Launch {
+    prepared: Prepared,
+    store: Arc<Store>,
+    history: Arc<History>,
+    views: Views,
+    chain: Arc<Ledger>,
+    pipeline: Pipeline,
+    chunk_requested: Arc<AtomicBool>,
+    snapshots: Snapshots,
+    certificate: Arc<ServerCertificate>,
+}
+
+/// What [`NodeInputs`] borrows.
+pub(super) struct NodeTexts {
+    id: String,
+    public_key: String,
+    request: String,
+    certificate: String,
+    encryption_key: String,
+    addresses: Vec<(String, String)>,
+    program: Digest,
+}
+
+impl Prepared {
+    /// Binds the interfaces and makes the keys and certificates of a service with this subject.
+    pub(super) async fn new(
+        settings: Settings,
+        subject: &str,
+        validity_days: u32,
+    ) -> Result<Self, StartError> {
+        let encryption_key = tokio::task::spawn_blocking(RsaPrivateKey::generate);
+        let program = tokio::task::spawn_blocking(program_digest);
+        let (servers, addresses) = bind(&settings).await?;
+        let settings = with_names(settings, &addresses);
+        let service_key = Arc::new(IdentityKey::generate()?);
+        let node_key = Arc::new(IdentityKey::generate()?);
+        let from = OffsetDateTime::now_utc();
+        let service_validity = Validity {
+            from,
+            days: validity_days,
+        };
+        let node_validity = Validity {
+            from,
+            days: settings.node_validity_days,
+        };
+        let names = &settings.node_subject;
+        let node_certificate =
+            endorse_node(&node_key, names, node_validity, &service_key, subject)?;
+        let encryption_key = joined("generating the encryption key", encryption_key).await?;
+        Ok(Self {
+            service_certificate: self_signed_service(&service_key, subject, service_validity)?,
+            self_signed: self_signed_node(&node_key, names, node_validity)?,
+            node_certificate,
+            service_subject: subject.to_owned(),
+            service_validity,
+            encryption_key: Arc::new(
+                encryption_key.map_err(|e| machine("generating the encryption key", e))?,
+            ),
+            program: joined("reading the program", program).await?,
+            settings,
+            servers,
+            addresses,
+            service_key,
+            node_key,
+        })
+    }
+
+    pub(super) const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(super) const fn service_key(&self) -> &Arc<IdentityKey> {
+        &self.service_key
+    }
+
+    pub(super) const fn service_validity(&self) -> Validity {
+        self.service_validity
+    }
+
+    pub(super) const fn encryption_key(&self) -> &Arc<RsaPrivateKey> {
+        &self.encryption_key
+    }
+
+    pub(super) fn node_id(&self) -> String {
+        self.node_key.id()
+    }
+}
+
+impl Launch {
+    /// Starts the pipeline.
+    pub(super) fn begin(
+        prepared: Prepared,
+        base: Base,
+        recovering: Option<&Arc<Recovering>>,
+    ) -> Result<Self, StartError> {
+        let certificate = Arc::new(ServerCertificate::new(
+            &prepared.node_certificate,
+            &prepared.node_key,
+        )?);
+        let store = Arc::new(Store::new(base.state, base.root));
+        let chain = Arc::new(Ledger::new(
+            Arc::clone(&base.history),
+            Arc::downgrade(&store),
+            base.views.clone(),
+        ));
+        let chunk_requested = Arc::new(AtomicBool::new(false));
+        let snapshots = Snapshots {
+            directory: prepared.settings.snapshot_directory.clone(),
+            every: prepared.settings.snapshot_tx_count,
+            requested: Arc::default(),
+        };
+        std::fs::create_dir_all(&snapshots.directory)
+            .map_err(|e| machine("making the directory of snapshots", e))?;
+        let follow = tls_follows_tables(Arc::clone(&certificate), Arc::clone(&prepared.node_key));
+        let restore = recovering.map(|recovering| recovering.watch());
+        let pipeline = Pipeline::start(PipelineParts {
+            store: Arc::clone(&store),
+            files: base.files,
+            history: Arc::clone(&base.history),
+            tree: base.tree,
+            views: base.views.clone(),
+            service_key: Arc::clone(&prepared.service_key),
+            node_key: Arc::clone(&prepared.node_key),
+            encryption_key: Arc::clone(&prepared.encryption_key),
+            cose_claims: base.cose_claims,
+            snapshots: snapshots.clone(),
+            chunk_requested: Arc::clone(&chunk_requested),
+            clock: Box::new(since_epoch),
+            on_commit: Box::new(move |writes| {
+                follow(writes);
+                if let Some(restore) = &restore {
+                    restore(writes);
+                }
+            }),
+        })
+        .map_err(|e| machine("starting the commit thread", e))?;
+        Ok(Self {
+            prepared,
+            store,
+            history: base.history,
+            views: base.views,
+            chain,
+            pipeline,
+            chunk_requested,
+            snapshots,
+            certificate,
+        })
+    }
+
+    pub(super) const fn settings(&self) -> &Settings {
+        &self.prepared.settings
+    }
+
+    pub(super) fn service_certificate(&self) -> &str {
+        &self.prepared.service_certificate
+    }
+
+    /// A transaction over the newest state, with access to everything.
+    pub(super) fn transaction(&self) -> Transaction {
+        Transaction::new(
+            self.store.newest(),
+            None,
+            Arc::clone(&self.chain) as _,
+            Access::Framework,
+            since_epoch(),
+        )
+    }
+
+    /// Commits it and waits until it is on disk.
+    pub(super) async fn commit(&self, transaction: Transaction) -> Result<(), StartError> {
+        let appended = self.store.append(transaction)?;
+        Ok(appended
+            .durable
+            .await
+            .map_err(|_| CommitError::Stopping)??)
+    }
+
+    /// What the first transaction says of the node.
+    pub(super) fn node_rows(&self) -> Result<NodeTexts, StartError> {
+        let prepared = &self.prepared;
+        let interfaces = prepared.settings.interfaces.iter().zip(&prepared.addresses);
+        let addresses = interfaces.map(|(interface, (_, bound))| {
+            let bound = bound.to_string();
+            let published = interface.published_address.clone();
+            (bound.clone(), published.unwrap_or(bound))
+        });
+        Ok(NodeTexts {
+            id: prepared.node_key.id(),
+            public_key: prepared.node_key.public_key_pem(),
+            request: signing_request(&prepared.node_key, &prepared.settings.node_subject)?,
+            certificate: prepared.node_certificate.clone(),
+            encryption_key: prepared
+                .encryption_key
+                .public_key_pem()
+                .map_err(|e| machine("the encryption key", e))?,
+            addresses: addresses.collect(),
+            program: prepared.program,
+        })
+    }
+
+    /// Serves the interfaces.
+    pub(super) fn serve(
+        self,
+        application: Application,
+        recovering: Option<Arc<Recovering>>,
+    ) -> Result<Node, StartError> {
+        let prepared = self.prepared;
+        let core = Arc::new(Core {
+            store: Arc::clone(&self.store),
+            history: self.history,
+            views: self.views,
+            service_key: prepared.service_key,
+            node_key: prepared.node_key,
+            service_subject: prepared.service_subject,
+            service_certificate: prepared.service_certificate,
+            self_signed: prepared.self_signed,
+            sessions: prepared
+                .addresses
+                .iter()
+                .map(|(name, _)| name.clone())
+                .zip(prepared.servers.iter().map(Server::sessions))
+                .collect(),
+            chunk_requested: self.chunk_requested,
+            snapshots: self.snapshots,
+            stopping: AtomicBool::new(false),
+            recovering: recovering.clone(),
+        });
+        let restorer = recovering
+            .map(|recovering| recovering.spawn(&core, &self.chain))
+            .transpose()
+            .map_err(|e| machine("starting the thread that restores private tables", e))?;
+        let dispatcher = Arc::new(Dispatcher::new(Parts {
+            store: self.store,
+            chain: self.chain,
+            frontends: frontends(&core, application),
+            authenticator: Box::new(Policies),
+            clock: Box::new(since_epoch),
+            commit_patience: COMMIT_PATIENCE,
+        }));
+        let (stop, stopped) = watch::channel(false);
+        let servers = prepared
+            .servers
+            .into_iter()
+            .map(|server| {
+                tokio::spawn(server.serve(
+                    Arc::clone(&self.certificate),
+                    Arc::clone(&dispatcher),
+                    stopped.clone(),
+                ))
+            })
+            .collect();
+        Ok(Node {
+            core,
+            pipeline: self.pipeline,
+            addresses: prepared.addresses,
+            servers,
+            stop,
+            restorer,
+        })
+    }
+}
+
+impl NodeTexts {
+    pub(super) fn inputs<'a>(&'a self, settings: &'a Settings) -> NodeInputs<'a> {
+        NodeInputs {
+            settings,
+            id: &self.id,
+            public_key: &self.public_key,
+            request: &self.request,
+            certificate: &self.certificate,
+            encryption_key: &self.encryption_key,
+            addresses: &self.addresses,
+            program: self.program,
+        }
+    }
+}
+
+/// A fresh ledger secret.
+pub(super) fn new_secret() -> Result<Arc<LedgerSecret>, StartError> {
+    let secret = LedgerSecret::generate(&SystemRandom::new());
+    Ok(Arc::new(
+        secret.map_err(|e| machine("generating a secret", e))?,
+    ))
+}
+
+/// Presents a renewed node certificate once its row is committed.
+fn tls_follows_tables(
+    certificate: Arc<ServerCertificate>,
+    key: Arc<IdentityKey>,
+) -> impl Fn(&Writes) + Send {
+    let id = key.id();
+    move |writes| {
+        let row = writes
+            .get(NODES_CERTIFICATES)
+            .and_then(|rows| rows.get(id.as_bytes())?.as_ref());
+        let Some(pem) = row.and_then(|row| std::str::from_utf8(row).ok()) else {
+            return;
+        };
+        if let Err(error) = certificate.replace(pem, &key) {
+            tracing::error!(%error, "the renewed node certificate cannot be presented");
+        }
+    }
+}
+
+/// Digest of the running program; of nothing where it cannot be read.
+fn program_digest() -> Digest {
+    let program = std::env::current_exe()
+        .and_then(std::fs::read)
+        .unwrap_or_default();
+    Digest::of(&program)
+}
+
+pub(super) fn since_epoch() -> Duration {
+    // A clock before 1970 is as good as one that stands at 1970.
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+pub(super) async fn joined<T>(what: &'static str, task: JoinHandle<T>) -> Result<T, StartError> {
+    task.await.map_err(|e| machine(what, io::Error::other(e)))
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "used as an error mapper")]
+pub(super) fn machine(what: &'static str, reason: impl ToString) -> StartError {
+    StartError::Machine {
+        what,
+        reason: reason.to_string(),
+    }
+}
