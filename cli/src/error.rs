@@ -7,7 +7,7 @@ use attestation::EvidenceError;
 use governance::ClientError;
 use governance::identity::IdentityError;
 use governance::recovery::ShareError;
-use ledger_tools::AuditError;
+use ledger_tools::{AuditError, DecryptError, ExportError, Seqno};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,18 @@ pub enum CliError {
     /// The node's configuration.
     #[error("configuration: {0}")]
     Config(#[from] ::node::config::ConfigError),
+    /// Private tables cannot be opened.
+    #[error(transparent)]
+    Decrypt(#[from] DecryptError),
+    /// A ledger cannot be exported.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// Two ledgers have parted.
+    #[error("the ledgers differ from position {at} on")]
+    Fork {
+        /// The first position that differs.
+        at: Seqno,
+    },
     /// Evidence does not verify.
     #[error(transparent)]
     Evidence(#[from] EvidenceError),
@@ -112,12 +124,17 @@ impl CliError {
         match self {
             Self::Client(ClientError::Service(_)) => Failure::Refused,
             Self::Audit(
-                AuditError::Io { .. } | AuditError::Certificate(_) | AuditError::Worker,
+                AuditError::Absent { .. }
+                | AuditError::Certificate(_)
+                | AuditError::Io { .. }
+                | AuditError::Worker,
             ) => Failure::Environment,
             Self::Incomplete { .. } => Failure::Incomplete,
-            Self::Audit(_) | Self::Evidence(_) | Self::Expectation { .. } | Self::Receipt(_) => {
-                Failure::Verification
-            }
+            Self::Audit(_)
+            | Self::Evidence(_)
+            | Self::Expectation { .. }
+            | Self::Fork { .. }
+            | Self::Receipt(_) => Failure::Verification,
             _ => Failure::Environment,
         }
     }

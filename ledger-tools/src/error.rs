@@ -41,6 +41,16 @@ pub enum AuditError {
         /// The directory.
         path: PathBuf,
     },
+    /// What was asked about is not in the ledger.
+    #[error("{what}: got {got}, want {want}")]
+    Absent {
+        /// What was asked about.
+        what: &'static str,
+        /// What is there.
+        got: String,
+        /// What was asked for.
+        want: String,
+    },
     /// A thread that verifies ended early: our bug.
     #[error("a worker ended early")]
     Worker,

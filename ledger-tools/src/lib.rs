@@ -1,24 +1,49 @@
 //! Audit of ledger directories: verification, and reading what was verified.
 //!
 //! - [`verify_directory`]: every byte and every signature, on all cores, in bounded memory ([`Report`], [`Verdict`]).
+//! - [`Timeline`], [`Releases`], [`Access`], [`Recoveries`]: what an auditor asks; [`ReportPage`]: all of it on one page.
 //! - [`Replay`]: the transactions of a verified ledger one by one; [`Tables`]: rows as they were at a position.
 //!
 //! The checks themselves are [`ledger::Walk`]'s and have numbers (`docs/checks.md`).
 
 #![forbid(unsafe_code)]
 
+mod access;
+mod compare;
+mod decrypt;
 mod directory;
 mod error;
+mod export;
+mod history;
+mod recoveries;
+mod releases;
 mod replay;
+mod report;
+mod rows;
 mod tables;
+mod timeline;
+mod values;
 mod verify;
 
+pub use access::{
+    Access, Admitted, Basis, CouldRead, Delegate, Holder, Moment, Received, Recovery,
+};
+pub use compare::{Comparison, Side, compare_directories};
+pub use decrypt::{DecryptError, PrivateChange, SealedSecrets, private_changes};
 pub use directory::{ChunkFile, Files, OpenFile, chunk_files};
 pub use error::AuditError;
+pub use export::{Csv, Export, ExportError, JsonLines, Sqlite};
+pub use history::{KeyChange, TableSummary, TransactionSummary, changes, summaries};
 pub use ledger::{
-    Anchor, Check, Checkpoint, CheckpointError, Fault, LocatedFault, PublicKey, Report, Seqno,
-    TxId, Verdict,
+    Anchor, Check, Checkpoint, CheckpointError, Entry, Fault, LocatedFault, PublicKey, Report,
+    RsaPrivateKey, Seqno, TxId, Verdict,
 };
-pub use replay::{Replay, Transaction};
+pub use recoveries::{Identity, Note, Recoveries};
+pub use releases::{Decision, Filter, Release, Releases};
+pub use replay::{Replay, Transaction, replay_signed};
+pub use report::ReportPage;
+pub use rows::Action;
 pub use tables::{Row, Table, Tables, tables_at};
+pub use timeline::{Event, Timeline, What, date, short};
+pub use values::{readable, shown};
 pub use verify::{VerifyOptions, verify_chunks, verify_directory};

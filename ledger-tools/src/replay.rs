@@ -45,6 +45,24 @@ pub struct Replay {
     shown: Option<Digest>,
 }
 
+/// Shows each transaction that a verified signature covers, in order, and tells what the verification found.
+///
+/// # Errors
+/// [`AuditError`]; what was shown is worth nothing then.
+pub fn replay_signed(
+    directory: &Path,
+    options: &VerifyOptions,
+    mut show: impl FnMut(&Transaction<'_>),
+) -> Result<Report, AuditError> {
+    let mut replay = Replay::open(directory, options)?;
+    while let Some(transaction) = replay.next_transaction()? {
+        if transaction.signed {
+            show(&transaction);
+        }
+    }
+    Ok(replay.report)
+}
+
 /// One transaction of a verified ledger.
 pub struct Transaction<'r> {
     /// The file it stands in.

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ledger::{MapSection, Seqno};
+use ledger::{MapSection, SINGLE_KEY, Seqno, TxId};
+use serde::de::DeserializeOwned;
 
 use crate::error::AuditError;
 use crate::replay::Replay;
+use crate::values::read;
 use crate::verify::VerifyOptions;
 
 /// A row, and the transaction that wrote it last.
@@ -14,8 +16,8 @@ use crate::verify::VerifyOptions;
 pub struct Row {
     /// The value.
     pub value: Vec<u8>,
-    /// Position of the write.
-    pub seqno: Seqno,
+    /// The transaction of the write.
+    pub written: TxId,
 }
 
 /// The rows of one table by key.
@@ -34,13 +36,23 @@ impl Tables {
         Self::default()
     }
 
-    /// Takes the writes and removes of the transaction at `seqno`.
-    pub fn apply(&mut self, seqno: Seqno, sections: &[MapSection<'_>]) {
-        for section in sections {
+    /// Takes the writes and removes of a transaction.
+    pub fn apply(&mut self, written: TxId, sections: &[MapSection<'_>]) {
+        self.apply_some(written, sections, |_| true);
+    }
+
+    /// Takes those of the tables that `keep` wants, so that memory is bounded by what is asked for.
+    pub fn apply_some(
+        &mut self,
+        written: TxId,
+        sections: &[MapSection<'_>],
+        keep: impl Fn(&str) -> bool,
+    ) {
+        for section in sections.iter().filter(|section| keep(section.name)) {
             let table = self.tables.entry(section.name.to_owned()).or_default();
             for (key, value) in &section.writes {
                 let value = value.to_vec();
-                table.insert(key.to_vec(), Row { value, seqno });
+                table.insert(key.to_vec(), Row { value, written });
             }
             for key in &section.removes {
                 table.remove(*key);
@@ -58,6 +70,18 @@ impl Tables {
     #[must_use]
     pub fn value(&self, table: &str, key: &[u8]) -> Option<&[u8]> {
         self.row(table, key).map(|row| row.value.as_slice())
+    }
+
+    /// The value of a table that has one row.
+    #[must_use]
+    pub fn only(&self, table: &str) -> Option<&[u8]> {
+        self.value(table, &SINGLE_KEY)
+    }
+
+    /// The value under a key, read as JSON; `None` where there is none or it is not of this form.
+    #[must_use]
+    pub fn json<T: DeserializeOwned>(&self, table: &str, key: &[u8]) -> Option<T> {
+        read(self.value(table, key)?)
     }
 
     /// The rows of a table in the order of their keys; none of a table that was never written.
@@ -92,13 +116,7 @@ pub fn tables_at(
     while let Some(transaction) = replay.next_transaction()? {
         let entry = &transaction.entry;
         if entry.seqno <= seqno {
-            let kept: Vec<_> = entry
-                .sections
-                .iter()
-                .filter(|section| keep(section.name))
-                .cloned()
-                .collect();
-            tables.apply(entry.seqno, &kept);
+            tables.apply_some(entry.id(), &entry.sections, &keep);
         }
     }
     Ok(tables)

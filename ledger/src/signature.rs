@@ -198,6 +198,8 @@ pub struct CoseRootSignature {
     pub issuer: Option<String>,
     /// `sub`; CCF needs it to recover.
     pub subject: Option<String>,
+    /// `iat`: seconds since 1970 by the signing node's clock.
+    pub issued_at: Option<u64>,
     /// The transaction id it names.
     pub id: TxId,
     algorithm: i64,
@@ -278,12 +280,8 @@ impl CoseRootSignature {
             .and_then(Value::as_bytes)
             .and_then(|kid| String::from_utf8(kid.clone()).ok());
         let claims = at(HEADER_CWT).and_then(Value::as_map);
-        let claim = |n: i64| {
-            claims
-                .and_then(|c| entry(c, &Value::Integer(n.into())))
-                .and_then(Value::as_text)
-                .map(str::to_owned)
-        };
+        let claim = |n: i64| claims.and_then(|c| entry(c, &Value::Integer(n.into())));
+        let text = |n| claim(n).and_then(Value::as_text).map(str::to_owned);
         let id = entry(&header, &Value::Text(HEADER_CCF.to_owned()))
             .and_then(Value::as_map)
             .and_then(|ccf| entry(ccf, &Value::Text("txid".to_owned())))
@@ -291,8 +289,11 @@ impl CoseRootSignature {
             .and_then(|text| text.parse().ok());
         Ok(Self {
             kid: kid.ok_or(CoseError::Form("no kid"))?,
-            issuer: claim(1),
-            subject: claim(2),
+            issuer: text(1),
+            subject: text(2),
+            issued_at: claim(6)
+                .and_then(Value::as_integer)
+                .and_then(|n| u64::try_from(n).ok()),
             id: id.ok_or(CoseError::Form("no transaction id"))?,
             algorithm: integer(1).ok_or(CoseError::Form("no algorithm"))?,
             protected: protected.clone(),

@@ -1,0 +1,100 @@
+//! `cleanroom ledger decrypt`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use ledger_tools::{RsaPrivateKey, SealedSecrets, TxId, private_changes, shown};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::source::Source;
+use crate::connect::read;
+use crate::error::CliError;
+use crate::output::Output;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    source: Source,
+    /// Private encryption key (PEM) of a recovery member; as many as the threshold asks for, or one owner's.
+    #[arg(long = "member-key", value_name = "FILE", required = true)]
+    keys: Vec<PathBuf>,
+    /// Only this private table.
+    #[arg(long, value_name = "NAME")]
+    table: Option<String>,
+    /// Show values, not only keys and sizes.
+    #[arg(long)]
+    values: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Change {
+    transaction: TxId,
+    table: String,
+    key: Value,
+    /// Bytes of the value; absent when the key was removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<Value>,
+}
+
+pub(crate) fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), CliError> {
+    let keys = arguments
+        .keys
+        .iter()
+        .map(|path| {
+            let pem = zeroize::Zeroizing::new(read(path)?);
+            RsaPrivateKey::from_pem(&pem)
+                .map_err(|error| CliError::input(path.display().to_string(), &error.to_string()))
+        })
+        .collect::<Result<Vec<_>, CliError>>()?;
+    // The newest secret opens the ones before it, so the whole ledger is read once for the secrets and once for the rows.
+    let mut sealed = SealedSecrets::default();
+    arguments
+        .source
+        .replay(output, |entry| sealed.transaction(entry))?;
+    let secrets = sealed.open(&keys)?;
+    let mut changes = Vec::new();
+    arguments.source.try_walk(|entry| {
+        for change in private_changes(entry, &secrets)? {
+            if arguments
+                .table
+                .as_ref()
+                .is_some_and(|table| *table != change.table)
+            {
+                continue;
+            }
+            changes.push(Change {
+                transaction: entry.id(),
+                key: shown(&change.key),
+                size: change.value.as_ref().map(|value| value.len()),
+                value: change
+                    .value
+                    .as_ref()
+                    .filter(|_| arguments.values)
+                    .map(|value| shown(value)),
+                table: change.table,
+            });
+        }
+        Ok::<(), ledger_tools::DecryptError>(())
+    })?;
+    output.show(&changes, |changes| {
+        changes.iter().map(line).collect::<Vec<_>>().join("\n")
+    })
+}
+
+fn line(change: &Change) -> String {
+    let what = match (&change.value, change.size) {
+        (Some(value), _) => value.to_string(),
+        (None, Some(size)) => format!("{size} bytes"),
+        (None, None) => "removed".to_owned(),
+    };
+    format!(
+        "{:>10}  {} {}: {what}",
+        change.transaction.to_string(),
+        change.table,
+        change.key
+    )
+}

@@ -1,0 +1,208 @@
+//! The demonstration's ledger, questioned as an auditor would.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn cleanroom(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_cleanroom"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn ask(arguments: &[&str]) -> Value {
+    let answer = cleanroom(&[arguments, &["--json"]].concat());
+    let errors = String::from_utf8_lossy(&answer.stderr);
+    assert!(answer.status.success(), "{arguments:?}: {errors}");
+    serde_json::from_slice(&answer.stdout).unwrap()
+}
+
+fn play(folder: &Path) {
+    let played = cleanroom(&["demo", "--dir", folder.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&played.stdout).into_owned();
+    assert!(played.status.success(), "{said}");
+}
+
+#[test]
+fn an_auditor_learns_what_the_demonstration_did() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("demo");
+    play(&place);
+    let path = |name: &str| place.join(name).to_str().unwrap().to_owned();
+    let (ledger, certificate) = (path("ledger"), path("service_cert.pem"));
+    let pinned = ["--service-cert", &certificate];
+    let of_ledger = |words: &[&str], more: &[&str]| {
+        ask(&[&["ledger"], words, &[&ledger], &pinned, more].concat())
+    };
+
+    let releases = of_ledger(&["releases"], &[]);
+    let outcomes: Vec<_> = releases
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|release| {
+            assert_eq!(release["proven"], true);
+            assert_eq!(release["decision"]["state"], "Accepted");
+            release["record"]["outcome"].as_str().unwrap()
+        })
+        .collect();
+    assert_eq!(outcomes, ["granted", "denied"]);
+    let granted = of_ledger(&["releases"], &["--outcome", "granted", "--kind", "secret"]);
+    let granted = granted.as_array().unwrap();
+    assert_eq!(granted.len(), 1);
+    let record = &granted[0]["record"];
+    let contract = record["contractId"].as_str().unwrap();
+    let secret = record["subject"].as_str().unwrap();
+    assert_eq!(
+        of_ledger(&["releases"], &["--contract", "another"]),
+        Value::Array(vec![])
+    );
+
+    // Who could read it at the end, and who before the vote on the policy.
+    let question = ["--contract", contract, "--secret", secret];
+    let now = of_ledger(&["could-read"], &question);
+    assert_eq!(now["received"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        now["policy"]["claims"]["x-ms-sevsnpvm-hostdata"][0],
+        record["code"]["hostData"]
+    );
+    let decided = now["policy"]["basis"]["decision"]["transaction"]
+        .as_str()
+        .unwrap();
+    let decided: u64 = decided.split('.').nth(1).unwrap().parse().unwrap();
+    let before = (decided - 1).to_string();
+    let earlier = of_ledger(
+        &["could-read"],
+        &[&question[..], &["--at", &before]].concat(),
+    );
+    assert!(earlier["policy"].is_null() && !earlier["accepted"].is_null());
+
+    let timeline = of_ledger(&["timeline"], &[]);
+    let events: Vec<_> = timeline
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(events[..2], ["serviceCreated", "serviceStatus"]);
+    for wanted in [
+        "memberActive",
+        "ballotCast",
+        "proposalDecided",
+        "contractAccepted",
+        "policyClaimSet",
+    ] {
+        assert!(events.contains(&wanted), "{wanted}");
+    }
+    let identities = of_ledger(&["recoveries"], &[]);
+    assert_eq!(identities[0]["key"], identities[0]["endorses"]);
+
+    // The secret is in the ledger, for the members who can recover it and nobody else.
+    let keys = ["alba", "bruno"].map(|member| path(&format!("members/{member}/enc_privk.pem")));
+    let table = format!("secrets-{contract}");
+    let opened = of_ledger(
+        &["decrypt"],
+        &[
+            "--member-key",
+            &keys[0],
+            "--member-key",
+            &keys[1],
+            "--table",
+            &table,
+        ],
+    );
+    assert_eq!(opened.as_array().unwrap().len(), 1);
+    assert_eq!(opened[0]["table"], table.as_str());
+    assert!(
+        opened[0]["value"].is_null(),
+        "values are shown on request only"
+    );
+    let refused = cleanroom(&["ledger", "decrypt", &ledger, "--member-key", &keys[0]]);
+    let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        !refused.status.success() && error.contains("1 shares, want 2"),
+        "{error}"
+    );
+
+    let history = of_ledger(
+        &["show", "key"],
+        &[
+            "--table",
+            "public:ccf.gov.service.info",
+            "--key",
+            "0x0000000000000000",
+        ],
+    );
+    let statuses: Vec<_> = history
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|change| &change["value"]["status"])
+        .collect();
+    assert_eq!(statuses, ["Opening", "Open"]);
+
+    let page = folder.path().join("report.html");
+    of_ledger(&["report"], &["--out", page.to_str().unwrap()]);
+    let html = std::fs::read_to_string(&page).unwrap();
+    assert!(html.contains("simulated platform") && html.contains(contract));
+}
+
+#[test]
+fn two_demonstrations_are_a_fork_and_a_damaged_ledger_answers_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, other) = (folder.path().join("one"), folder.path().join("other"));
+    play(&one);
+    play(&other);
+    let ledger = |place: &Path| place.join("ledger").to_str().unwrap().to_owned();
+    let compared = cleanroom(&["ledger", "compare", &ledger(&one), &ledger(&other)]);
+    assert_eq!(compared.status.code(), Some(4));
+
+    // Another service's certificate, then a turned bit: no question is answered.
+    let theirs = other.join("service_cert.pem");
+    let pinned = ["--service-cert", theirs.to_str().unwrap()];
+    let mut file = std::fs::read_dir(one.join("ledger"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let out = folder.path().join("out.jsonl");
+    let questions: [&[&str]; 4] = [
+        &["timeline"],
+        &["releases"],
+        &["could-read", "--contract", "c"],
+        &[
+            "export",
+            "--format",
+            "jsonl",
+            "--out",
+            out.to_str().unwrap(),
+        ],
+    ];
+    for question in questions {
+        let one = ledger(&one);
+        let answer = cleanroom(&[&["ledger"], question, &[&one], &pinned].concat());
+        assert_eq!(answer.status.code(), Some(4), "{question:?}");
+        assert!(answer.stdout.is_empty());
+    }
+    assert!(!out.exists(), "no half of an export is left");
+    for item in std::fs::read_dir(one.join("ledger")).unwrap() {
+        let path = item.unwrap().path();
+        if path.to_string_lossy().ends_with(".committed") {
+            file = path;
+        }
+    }
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    for question in questions {
+        let one = ledger(&one);
+        let answer = cleanroom(&[&["ledger"], question, &[&one]].concat());
+        assert_eq!(answer.status.code(), Some(4), "{question:?}");
+        assert!(answer.stdout.is_empty());
+    }
+}
