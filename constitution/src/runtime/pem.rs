@@ -2,10 +2,8 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use x509_parser::prelude::{FromDer, X509Certificate};
-use x509_parser::public_key::PublicKey;
-use x509_parser::x509::SubjectPublicKeyInfo;
 
 /// What is wrong with a PEM text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,8 +20,6 @@ pub(crate) enum PemError {
     Base64,
     #[error("not an X.509 certificate")]
     Certificate,
-    #[error("not an RSA public key")]
-    RsaKey,
 }
 
 /// One block: its label and contents.
@@ -67,20 +63,25 @@ pub(crate) fn certificate_id(text: &str) -> Result<String, PemError> {
     Ok(hex::encode(digest(&SHA256, &block.der)))
 }
 
-/// Whether `text` is one or more certificates and nothing else.
-pub(crate) fn is_certificate_bundle(text: &str) -> bool {
+/// DER of the certificates of a text that is one or more certificates and nothing else.
+pub(crate) fn certificates(text: &str) -> Option<Vec<Vec<u8>>> {
     let mut rest = text;
-    let mut count = 0;
+    let mut all = Vec::new();
     while !rest.trim().is_empty() {
-        match next_block(rest) {
-            Ok((block, after)) if parse_certificate(&block).is_ok() => {
-                rest = after;
-                count += 1;
-            }
-            _ => return false,
-        }
+        let (block, after) = next_block(rest).ok()?;
+        parse_certificate(&block).ok()?;
+        all.push(block.der);
+        rest = after;
     }
-    count > 0
+    (!all.is_empty()).then_some(all)
+}
+
+/// A certificate and nothing else.
+pub(crate) fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
+    match X509Certificate::from_der(der) {
+        Ok(([], certificate)) => Some(certificate),
+        _ => None,
+    }
 }
 
 /// Subject public key info (DER) of a PEM public key or certificate.
@@ -96,32 +97,6 @@ pub(crate) fn public_key(text: &str) -> Result<Vec<u8>, PemError> {
     }
 }
 
-/// An RSA public key: unsigned big-endian numbers as JWK has them, base64url without padding.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RsaPublicKey {
-    pub(crate) modulus: String,
-    pub(crate) exponent: String,
-}
-
-/// The numbers of a PEM RSA public key.
-pub(crate) fn rsa_public_key(text: &str) -> Result<RsaPublicKey, PemError> {
-    let der = public_key(text)?;
-    let Ok(([], info)) = SubjectPublicKeyInfo::from_der(&der) else {
-        return Err(PemError::RsaKey);
-    };
-    let Ok(PublicKey::RSA(key)) = info.parsed() else {
-        return Err(PemError::RsaKey);
-    };
-    let number = |bytes: &[u8]| {
-        let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
-        URL_SAFE_NO_PAD.encode(bytes.get(zeros..).unwrap_or_default())
-    };
-    Ok(RsaPublicKey {
-        modulus: number(key.modulus),
-        exponent: number(key.exponent),
-    })
-}
-
 fn parse_certificate(block: &Block) -> Result<X509Certificate<'_>, PemError> {
     if block.label != "CERTIFICATE" {
         return Err(PemError::Label {
@@ -129,8 +104,5 @@ fn parse_certificate(block: &Block) -> Result<X509Certificate<'_>, PemError> {
             want: "CERTIFICATE",
         });
     }
-    match X509Certificate::from_der(&block.der) {
-        Ok(([], certificate)) => Ok(certificate),
-        _ => Err(PemError::Certificate),
-    }
+    parse(&block.der).ok_or(PemError::Certificate)
 }

@@ -79,7 +79,7 @@ pub(super) fn member(
         Ok(signed) => signed,
         Err(reason) => return Ok(Outcome::Refused(reason)),
     };
-    if let Some(reason) = wrong_type(&message, want) {
+    if let Some(reason) = wrong_type(&message, &MEMBER, want) {
         return Ok(Outcome::Refused(reason));
     }
     if active {
@@ -105,7 +105,7 @@ pub(super) fn user(
         Ok(signed) => signed,
         Err(reason) => return Ok(Outcome::Refused(reason)),
     };
-    if let Some(reason) = wrong_type(&message, want) {
+    if let Some(reason) = wrong_type(&message, &USER, want) {
         return Ok(Outcome::Refused(reason));
     }
     Ok(Outcome::accept(Caller::UserCose(
@@ -114,15 +114,16 @@ pub(super) fn user(
     )))
 }
 
-fn wrong_type(message: &CoseMessage, want: Option<&'static str>) -> Option<String> {
-    let want = want?;
+/// The reason in CCF's words, which its clients compare.
+fn wrong_type(message: &CoseMessage, names: &Names, want: Option<&'static str>) -> Option<String> {
+    let (want, name) = (want?, names.message_type);
     match message.message_type.as_deref() {
         Some(got) if got == want => None,
         Some(got) => Some(format!(
-            "Unexpected message type: {}, expected: {want}",
+            "Found {name} set to {}, expected {name} to be {want}",
             got.chars().take(64).collect::<String>()
         )),
-        None => Some(format!("Missing message type, expected: {want}")),
+        None => Some(format!("Missing {name}, expected {name} to be {want}")),
     }
 }
 

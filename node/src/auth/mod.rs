@@ -17,10 +17,10 @@ mod tests;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ccf_rs::{Auth, Caller, Error, Headers, ReadHost, Reply};
+use ccf_rs::{Auth, Caller, Error, Headers, HostError, ReadHost, Reply};
 use serde_json::{Value as JsonValue, json};
 
-use crate::frontend::{Authenticate, Credentials};
+use crate::frontend::{Authenticate, Credentials, Unauthenticated};
 pub(crate) use jwt::host_of;
 
 pub use certificate::{certificate_id, pem_to_der};
@@ -35,14 +35,16 @@ impl Authenticate for Policies {
         policies: &[Auth],
         credentials: &Credentials<'_>,
         host: &mut dyn ReadHost,
-    ) -> Result<Caller, Box<Reply>> {
+    ) -> Result<Caller, Unauthenticated> {
         let input = AuthInput {
             headers: credentials.headers,
             body: credentials.body,
             certificate: credentials.certificate.map(|der| der.as_ref()),
         };
-        authenticate(policies, &input, host, credentials.now)
-            .map_err(|failure| Box::new(failure.reply()))
+        authenticate(policies, &input, host, credentials.now).map_err(|failure| match failure {
+            AuthFailure::Failed(Error::Host(HostError::Retry)) => Unauthenticated::Retry,
+            failure => Unauthenticated::Refused(Box::new(failure.reply())),
+        })
     }
 }
 

@@ -217,8 +217,9 @@ fn interface_settings(config: &Config, name: &str, interface: &RpcInterface) -> 
         accepted_endpoints: interface.accepted_endpoints.clone(),
         limits: Limits {
             body: http.max_body_size.in_memory(),
+            header: http.max_header_size.in_memory(),
             // At least one header of the size that is allowed must fit.
-            header_bytes: own
+            head: own
                 .max_head_size
                 .in_memory()
                 .max(2 * http.max_header_size.in_memory()),

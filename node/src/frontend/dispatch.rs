@@ -66,13 +66,22 @@ pub struct Credentials<'a> {
 
 /// Authentication: the policies of an endpoint against the credentials of a request.
 pub trait Authenticate: Send + Sync {
-    /// The caller, or the answer that refuses the request.
+    /// The caller, or what is to become of the request.
     fn authenticate(
         &self,
         policies: &[Auth],
         credentials: &Credentials<'_>,
         host: &mut dyn ReadHost,
-    ) -> Result<Caller, Box<Reply>>;
+    ) -> Result<Caller, Unauthenticated>;
+}
+
+/// Why there is no caller.
+#[derive(Debug)]
+pub enum Unauthenticated {
+    /// The answer that refuses the request.
+    Refused(Box<Reply>),
+    /// The transaction under the authentication has to be run again.
+    Retry,
 }
 
 /// Everything that runs requests.
@@ -264,7 +273,8 @@ impl Job {
                 .authenticate(policies, &credentials, transaction)
             {
                 Ok(caller) => self.request.caller = caller,
-                Err(reply) => return Handled::Refused(reply),
+                Err(Unauthenticated::Refused(reply)) => return Handled::Refused(reply),
+                Err(Unauthenticated::Retry) => return Handled::Ran(Err(HostError::Retry.into())),
             }
         }
         Handled::Ran(match &self.endpoint.handler {

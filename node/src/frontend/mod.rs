@@ -6,7 +6,9 @@ mod dispatch;
 mod openness;
 
 pub use accepted::{AcceptedEndpoints, PatternError};
-pub use dispatch::{Authenticate, Credentials, Dispatcher, Frontend, Incoming, Parts};
+pub use dispatch::{
+    Authenticate, Credentials, Dispatcher, Frontend, Incoming, Parts, Unauthenticated,
+};
 pub use openness::{app_is_open, gov_is_open, node_is_open, says_open};
 
 #[cfg(test)]

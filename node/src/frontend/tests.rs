@@ -45,8 +45,11 @@ impl Chain for FlatChain {
     }
 }
 
-/// Accepts the bearer `good`.
-struct Bearer;
+/// Accepts the bearer `good`; has to be run again for `patience`, but for the last of 30 times for `luck`.
+#[derive(Default)]
+struct Bearer {
+    tries: AtomicUsize,
+}
 
 impl Authenticate for Bearer {
     fn authenticate(
@@ -54,13 +57,14 @@ impl Authenticate for Bearer {
         _: &[Auth],
         credentials: &Credentials<'_>,
         _: &mut dyn ReadHost,
-    ) -> std::result::Result<Caller, Box<Reply>> {
+    ) -> std::result::Result<Caller, Unauthenticated> {
+        let member = || Ok(Caller::Member("m".to_owned().into()));
         match credentials.headers.first("authorization") {
-            Some("good") => Ok(Caller::Member("m".to_owned().into())),
-            _ => Err(Box::new(Reply::error(&Error::refused(
-                401,
-                "InvalidAuthenticationInfo",
-                "no",
+            Some("good") => member(),
+            Some("luck") if self.tries.fetch_add(1, Ordering::SeqCst) == 29 => member(),
+            Some("luck" | "patience") => Err(Unauthenticated::Retry),
+            _ => Err(Unauthenticated::Refused(Box::new(Reply::error(
+                &Error::refused(401, "InvalidAuthenticationInfo", "no"),
             )))),
         }
     }
@@ -131,7 +135,7 @@ impl Rig {
             store: Arc::clone(&store),
             chain: Arc::new(FlatChain),
             frontends: vec![frontend],
-            authenticator: Box::new(Bearer),
+            authenticator: Box::new(Bearer::default()),
             clock: Box::new(|| Duration::from_secs(1)),
             commit_patience: patience,
         });
@@ -289,6 +293,20 @@ async fn conflicts_are_run_again_and_given_up_in_the_end() {
     );
     assert_eq!(header(&reply, "retry-after"), Some("3"));
     assert_eq!(rig.app.runs.load(Ordering::SeqCst), 30);
+}
+
+/// What authentication reads may have to be read again, too: no caller is told of it.
+#[tokio::test]
+async fn authentication_is_run_again_as_handlers_are() {
+    let rig = Rig::new(node_is_open, false);
+    let reply = rig.call("PUT", "/app/rows/a", "patience", "x").await;
+    assert_eq!(
+        (reply.status, code(&reply).as_str()),
+        (503, "TransactionCommitAttemptsExceedLimit")
+    );
+    assert_eq!(rig.app.runs.load(Ordering::SeqCst), 0);
+    rig.call("PUT", "/app/rows/a", "luck", "conflict").await;
+    assert_eq!(rig.app.runs.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

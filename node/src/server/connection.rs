@@ -7,10 +7,11 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use ccf_rs::{Error, Headers, Reply};
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming as Body;
+use hyper::ext::ReasonPhrase;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -19,6 +20,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use super::conversation::{Answer, Conversation, Progress, Underway, header_too_large};
 use super::limits::{Handshakes, Limits, Place, Sessions};
 use crate::frontend::{AcceptedEndpoints, Dispatcher, Incoming};
 
@@ -56,35 +58,27 @@ pub(super) async fn serve(
     if session.number > limits.sessions_hard {
         return;
     }
-    let certificate = tls
-        .get_ref()
-        .1
+    let (_, handshake) = tls.get_ref();
+    let certificate = handshake
         .peer_certificates()
         .and_then(|chain| chain.first())
         .map(|leaf| Bytes::copy_from_slice(leaf));
+    let is_http2 = handshake.alpn_protocol() == Some(b"h2");
     let crowded = session.number > limits.sessions_soft;
 
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .auto_date_header(false)
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.idle)
-        .max_buf_size(limits.header_bytes.max(8 << 10))
-        .max_headers(limits.headers);
-    builder
-        .http2()
-        .auto_date_header(false)
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(limits.streams)
-        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
-        .keep_alive_interval(limits.idle)
-        .keep_alive_timeout(limits.handshake);
+    let progress = Arc::new(Progress::default());
+    let watched = (!is_http2).then(|| Arc::clone(&progress));
     let sessions = Arc::clone(&shared.sessions);
     let service = service_fn(move |request| {
         let (shared, certificate) = (Arc::clone(&shared), certificate.clone());
-        async move { Ok::<_, Infallible>(answer(&shared, request, certificate, crowded).await) }
+        let underway = progress.begin();
+        async move {
+            let answer = answer(&shared, request, certificate, crowded, underway).await;
+            Ok::<_, Infallible>(answer)
+        }
     });
+    let builder = protocol(&limits, is_http2);
+    let tls = Conversation::new(tls, watched, limits.request);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(tls), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -97,6 +91,32 @@ pub(super) async fn serve(
         count(&sessions, error.as_ref());
     }
     drop(session);
+}
+
+/// The protocol that was agreed on, with its limits.
+fn protocol(limits: &Limits, is_http2: bool) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .auto_date_header(false)
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.idle)
+        .max_buf_size(limits.head.max(8 << 10))
+        // A few more than allowed are read, so that they can be answered with words.
+        .max_headers(limits.headers.saturating_mul(2));
+    builder
+        .http2()
+        .auto_date_header(false)
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
+        .keep_alive_interval(limits.idle)
+        .keep_alive_timeout(limits.handshake);
+    if is_http2 {
+        builder.http2_only()
+    } else {
+        builder.http1_only()
+    }
 }
 
 /// Resolves when the server stops.
@@ -122,24 +142,39 @@ async fn answer(
     request: Request<Body>,
     certificate: Option<Bytes>,
     crowded: bool,
-) -> Response<Full<Bytes>> {
+    underway: Underway,
+) -> Response<Answer> {
     let version = request.version();
-    let last = |reply: Reply| response(reply, version, true);
+    let (reply, close) = match replied(shared, request, certificate, crowded).await {
+        Ok(reply) => (reply, false),
+        Err(refusal) => (Reply::error(&refusal), true),
+    };
+    response(reply, version, close, underway)
+}
+
+/// The answer; an error ends the connection too.
+async fn replied(
+    shared: &Shared,
+    request: Request<Body>,
+    certificate: Option<Bytes>,
+    crowded: bool,
+) -> ccf_rs::Result<Reply> {
     if crowded {
         let text = "Too many sessions are open.";
-        return last(Reply::error(&Error::refused(
-            503,
-            "SessionCapExhausted",
-            text,
-        )));
+        return Err(Error::refused(503, "SessionCapExhausted", text));
     }
     let (head, body) = request.into_parts();
+    if let Some(error) = too_large(&head.headers, &shared.limits) {
+        let counter = &shared.sessions.header_too_large;
+        counter.fetch_add(1, Ordering::Relaxed);
+        return Err(error);
+    }
     let body = Limited::new(body, shared.limits.body).collect();
     let body = match timeout(shared.limits.request, body).await {
         Ok(Ok(body)) => body.to_bytes(),
         Err(_) => {
             let text = "The request body took too long.";
-            return last(Reply::error(&Error::refused(408, "RequestTimeout", text)));
+            return Err(Error::refused(408, "RequestTimeout", text));
         }
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             shared
@@ -150,18 +185,12 @@ async fn answer(
                 "The request body is larger than {} bytes.",
                 shared.limits.body
             );
-            return last(Reply::error(&Error::refused(
-                413,
-                "RequestBodyTooLarge",
-                text,
-            )));
+            return Err(Error::refused(413, "RequestBodyTooLarge", text));
         }
         // The client went away or broke the framing: nobody may be listening.
         Ok(Err(_)) => {
-            return last(Reply::error(&Error::bad_request(
-                "InvalidInput",
-                "The request body is incomplete.",
-            )));
+            let text = "The request body is incomplete.";
+            return Err(Error::bad_request("InvalidInput", text));
         }
     };
     // Values that are not text are no values an endpoint reads.
@@ -182,16 +211,37 @@ async fn answer(
         certificate,
         accepted: shared.accepted.clone(),
     };
-    response(shared.dispatcher.call(incoming).await, version, false)
+    Ok(shared.dispatcher.call(incoming).await)
 }
 
-fn response(reply: Reply, version: Version, close: bool) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(reply.body)));
-    *response.status_mut() =
-        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let length = http_body::Body::size_hint(response.body())
-        .exact()
-        .unwrap_or_default();
+/// Why these headers are refused, if they are (CCF interface, section 0.2).
+fn too_large(headers: &HeaderMap, limits: &Limits) -> Option<Error> {
+    if headers.len() > limits.headers {
+        let text = format!("The request has more than {} headers.", limits.headers);
+        return Some(header_too_large(&text));
+    }
+    let large = headers
+        .iter()
+        .find(|(name, value)| name.as_str().len().max(value.len()) > limits.header)?;
+    let text = format!(
+        "The request's header {} is larger than {} bytes.",
+        large.0.as_str().chars().take(64).collect::<String>(),
+        limits.header
+    );
+    Some(header_too_large(&text))
+}
+
+fn response(reply: Reply, version: Version, close: bool, underway: Underway) -> Response<Answer> {
+    let length = reply.body.len();
+    let mut response = Response::new(Answer {
+        body: Full::new(Bytes::from(reply.body)),
+        _underway: underway,
+    });
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() = status;
+    if let Some(phrase) = reason_phrase(status) {
+        response.extensions_mut().insert(phrase);
+    }
     let headers = response.headers_mut();
     for (name, value) in reply.headers {
         if let Ok(value) = HeaderValue::from_str(&value) {
@@ -203,4 +253,10 @@ fn response(reply: Reply, version: Version, close: bool) -> Response<Full<Bytes>
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+/// The status as a symbol, `BAD_REQUEST`, which is how CCF's status lines read.
+fn reason_phrase(status: StatusCode) -> Option<ReasonPhrase> {
+    let symbol = status.canonical_reason()?.to_uppercase();
+    ReasonPhrase::try_from(symbol.replace([' ', '-'], "_")).ok()
 }

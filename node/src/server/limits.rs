@@ -12,8 +12,10 @@ use tokio::sync::oneshot;
 pub struct Limits {
     /// Bytes of a request body (`max_body_size`).
     pub body: usize,
-    /// Bytes of a request's headers together (`max_header_size` is CCF's bound of one header).
-    pub header_bytes: usize,
+    /// Bytes of the name or value of one header (`max_header_size`).
+    pub header: usize,
+    /// Bytes of a request's head: its first line and all its headers.
+    pub head: usize,
     /// Headers of a request (`max_headers_count`).
     pub headers: usize,
     /// From accepting a connection to the end of its TLS handshake.
@@ -21,7 +23,7 @@ pub struct Limits {
     /// Handshakes under way at once. One more ends the oldest, so that silent connections
     /// cannot shut others out.
     pub handshakes: usize,
-    /// From the end of a request's headers to the end of its body.
+    /// From the first byte of a request's head to its end, and again from there to the end of its body.
     pub request: Duration,
     /// From an idle connection to the end of the next request's headers
     /// (`idle_connection_timeout`).
@@ -40,7 +42,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body: 1 << 20,
-            header_bytes: 64 << 10,
+            header: 16 << 10,
+            head: 64 << 10,
             headers: 256,
             handshake: Duration::from_secs(10),
             handshakes: 256,

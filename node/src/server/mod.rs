@@ -2,6 +2,7 @@
 //! (CCF interface, sections 0.1 and 0.2).
 
 mod connection;
+mod conversation;
 mod limits;
 mod listener;
 mod tls;

@@ -13,7 +13,9 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 
 use super::*;
-use crate::frontend::{Authenticate, Credentials, Dispatcher, Frontend, Parts, node_is_open};
+use crate::frontend::{
+    Authenticate, Credentials, Dispatcher, Frontend, Parts, Unauthenticated, node_is_open,
+};
 use crate::identity::{
     IdentityKey, Subject, Validity, endorse_node, self_signed_node, self_signed_service,
 };
@@ -38,7 +40,7 @@ impl Authenticate for Open {
         _: &[Auth],
         credentials: &Credentials<'_>,
         _: &mut dyn ReadHost,
-    ) -> std::result::Result<Caller, Box<Reply>> {
+    ) -> std::result::Result<Caller, Unauthenticated> {
         Ok(credentials
             .certificate
             .map_or(Caller::Anonymous, |der| Caller::Certificate(der.clone())))
@@ -61,6 +63,13 @@ fn slow(app: &App, _: &mut ReadContext<'_>) -> Result<Reply> {
     began.send(()).unwrap();
     go.lock().unwrap().recv().unwrap();
     Ok(Reply::text("text/plain", "done"))
+}
+
+/// As the HTTP library refuses what it cannot read.
+const CANNED: &str = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+fn canned(_: &App, _: &mut ReadContext<'_>) -> Result<Reply> {
+    Ok(Reply::text("text/plain", CANNED))
 }
 
 fn crash(_: &App, _: &mut ReadContext<'_>) -> Result<Reply> {
@@ -108,6 +117,7 @@ impl Rig {
         let endpoints = Endpoints::new(Arc::new(app))
             .post("/echo", echo)
             .auth([Auth::AnyCert])
+            .get("/canned", canned)
             .get("/crash", crash)
             .get("/slow", slow)
             .build();
@@ -337,31 +347,130 @@ fn oversized_bodies_are_refused_and_the_connection_closed() {
     assert_eq!(rig.sessions.report().body_too_large, 1);
 }
 
+/// An answer that says what is wrong, and ends the connection.
+fn refuses(rig: &Rig, request: &str, status: &str, says: &str) {
+    let mut stream = rig.connect(None, &[]);
+    stream.write_all(request.as_bytes()).unwrap();
+    let text = answer(&mut stream).unwrap();
+    assert!(
+        text.starts_with(&format!("HTTP/1.1 {status}\r\n")),
+        "{text}"
+    );
+    assert!(text.contains("connection: close"), "{text}");
+    let (_, body) = text.split_once("\r\n\r\n").unwrap();
+    assert!(body.contains(says), "{text}");
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest);
+    assert!(rest.is_empty(), "nothing follows");
+}
+
 #[test]
-fn too_many_or_too_large_headers_are_refused() {
+fn d04_too_many_or_too_large_headers_are_refused() {
     let rig = Rig::new(Limits {
         headers: 16,
-        header_bytes: 16 << 10,
+        header: 16 << 10,
+        head: 64 << 10,
         ..Limits::default()
     });
-    let many: String = (0..20).map(|n| format!("h{n}: v\r\n")).collect();
-    let large = format!("h: {}\r\n", "v".repeat(20 << 10));
-    for headers in [many, large] {
-        let text = rig.ask(&format!(
-            "GET /app/crash HTTP/1.1\r\nhost: x\r\n{headers}\r\n"
-        ));
-        assert!(text.starts_with("HTTP/1.1 431"), "{text}");
+    let many = |count: usize| (0..count).map(|n| format!("h{n}: v\r\n")).collect();
+    let large = |size: usize| format!("h: {}\r\n", "v".repeat(size));
+    let get = |headers: String| format!("GET /app/echo HTTP/1.1\r\nhost: x\r\n{headers}\r\n");
+    for headers in [many(16), many(100), large((16 << 10) + 1), large(100 << 10)] {
+        refuses(
+            &rig,
+            &get(headers),
+            "431 REQUEST_HEADER_FIELDS_TOO_LARGE",
+            "RequestHeaderTooLarge",
+        );
+    }
+    assert_eq!(rig.sessions.report().header_too_large, 4);
+    // As much as is allowed: 405, as the endpoint takes posts.
+    for headers in [many(15), large(16 << 10)] {
+        assert!(rig.ask(&get(headers)).starts_with("HTTP/1.1 405"));
     }
 }
 
 #[test]
-fn what_is_not_http_is_refused_and_the_server_stays() {
+fn d04_what_is_not_http_is_refused_and_the_server_stays() {
     let rig = Rig::new(Limits::default());
-    assert!(rig.ask("rubbish\r\n\r\n").starts_with("HTTP/1.1 400"));
+    let unreadable = "Unable to parse data as a HTTP request.";
+    for request in [
+        "rubbish\r\n\r\n",
+        "GET /app/echo HTTP/1.1\r\nb ad: x\r\n\r\n",
+        "GET /app/echo HTTP/9.9\r\n\r\n",
+        "\0\0\0\0\r\n\r\n",
+    ] {
+        refuses(&rig, request, "400 BAD_REQUEST", unreadable);
+    }
+    // After a good request on the same connection.
+    let mut stream = rig.connect(None, &[]);
+    stream.write_all(post("x").as_bytes()).unwrap();
+    assert!(answer(&mut stream).unwrap().ends_with("1 0"));
+    stream.write_all(b"rubbish\r\n\r\n").unwrap();
+    assert!(answer(&mut stream).unwrap().ends_with(unreadable));
+    assert_eq!(rig.sessions.report().parsing, 5);
     let mut raw = TcpStream::connect(rig.address).unwrap();
     raw.write_all(&[0xff; 512]).unwrap();
     drop(raw);
     assert!(rig.ask(&post("x")).ends_with("1 0"));
+}
+
+/// An answer of the application that reads like one of the library's stays as it is.
+#[test]
+fn answers_are_not_taken_for_the_librarys() {
+    let rig = Rig::new(Limits::default());
+    let mut stream = rig.connect(None, &[]);
+    for _ in 0..2 {
+        stream
+            .write_all(b"GET /app/canned HTTP/1.1\r\nhost: x\r\n\r\n")
+            .unwrap();
+        let text = answer(&mut stream).unwrap();
+        assert!(text.ends_with(CANNED), "{text}");
+    }
+}
+
+#[test]
+fn d03_status_lines_and_headers_read_as_ccfs() {
+    let rig = Rig::new(Limits::default());
+    let head = |request: &str| {
+        let text = rig.ask(request);
+        text.split_once("\r\n\r\n").unwrap().0.to_owned()
+    };
+    let ok = head(&post("x"));
+    assert!(ok.starts_with("HTTP/1.1 200 OK\r\n"), "{ok}");
+    let unknown = head("GET /app/none HTTP/1.1\r\nhost: x\r\n\r\n");
+    assert!(
+        unknown.starts_with("HTTP/1.1 404 NOT_FOUND\r\n"),
+        "{unknown}"
+    );
+    for line in ok.lines().chain(unknown.lines()).skip(1) {
+        let Some((name, _)) = line.split_once(": ") else {
+            continue;
+        };
+        assert_eq!(name, name.to_lowercase());
+        assert!(!["date", "server", "connection"].contains(&name), "{line}");
+    }
+    let options = head("OPTIONS /app/echo HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n");
+    assert!(options.contains("allow: OPTIONS, POST"), "{options}");
+}
+
+#[test]
+fn a_head_that_does_not_come_is_given_up_long_before_the_connection_is() {
+    let rig = Rig::new(Limits {
+        request: Duration::from_millis(100),
+        idle: Duration::from_secs(600),
+        ..Limits::default()
+    });
+    let mut stream = rig.connect(None, &[]);
+    stream.write_all(post("x").as_bytes()).unwrap();
+    assert!(answer(&mut stream).unwrap().ends_with("1 0"));
+    // Idle for longer than a head may take.
+    std::thread::sleep(Duration::from_millis(300));
+    stream.write_all(post("y").as_bytes()).unwrap();
+    assert!(answer(&mut stream).unwrap().ends_with("1 0"));
+    stream.write_all(b"GET /app/echo HT").unwrap();
+    let ended = answer(&mut stream);
+    assert!(ended.is_err(), "{ended:?}");
 }
 
 #[test]
