@@ -9,6 +9,7 @@ pub mod frontend;
 pub mod gov;
 pub mod identity;
 pub mod pipeline;
+mod query;
 pub mod recovery;
 pub mod script;
 pub mod server;

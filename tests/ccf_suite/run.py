@@ -23,19 +23,18 @@ SUITES = [
     (
         "governance_js",
         [
+            "test_all_open_proposals",
             "test_cose_msg_type_validation",
             "test_proposal_validation",
             "test_proposal_storage",
             "test_proposal_withdrawal",
             "test_ballot_storage",
             "test_pure_proposals",
-            "test_all_open_proposals",
             "test_proposals_with_votes",
             "test_check_proposal_id_is_set_correctly",
             "test_vote_failure_reporting",
             "test_operator_proposals_and_votes",
             "test_operator_provisioner_proposals_and_votes",
-            "test_actions",
             "test_apply",
             "test_set_constitution",
             "test_set_constitution_validation",
@@ -62,7 +61,12 @@ SUITES = [
     ),
     (
         "membership",
-        ["test_add_member", "test_remove_member_no_reqs", "test_update_recovery_shares", "test_set_recovery_threshold"],
+        [
+            "test_add_member",
+            "test_remove_member_no_reqs",
+            "test_update_recovery_shares",
+            "test_set_recovery_threshold",
+        ],
         {},
     ),
     (

@@ -10,6 +10,7 @@ use serde_json::{Value as JsonValue, json};
 
 use super::NodeEndpoints;
 use crate::gov::NodeServices;
+use crate::query::parameter;
 
 /// `/commit`, `/tx` and `/receipt`.
 pub(super) fn endpoints(services: Arc<dyn NodeServices>, before: Vec<Endpoint>) -> Vec<Endpoint> {
@@ -27,11 +28,12 @@ pub(super) fn endpoints(services: Arc<dyn NodeServices>, before: Vec<Endpoint>) 
     list
 }
 
-/// `/api`.
-pub(super) fn api(document: JsonValue) -> Vec<Endpoint> {
-    fn show(document: &JsonValue, _: &mut ReadContext<'_>) -> Result<Reply> {
+/// `/api`. `check` is asked before the document is shown.
+pub(super) fn api(document: JsonValue, check: fn(&ReadContext<'_>) -> Result<()>) -> Vec<Endpoint> {
+    let show = move |document: &JsonValue, ctx: &mut ReadContext<'_>| {
+        check(ctx)?;
         Reply::json(document)
-    }
+    };
     Endpoints::new(Arc::new(document))
         .get("/api", show)
         .forwarding(Forwarding::Never)
@@ -41,7 +43,7 @@ pub(super) fn api(document: JsonValue) -> Vec<Endpoint> {
 
 /// GET `/commit`
 fn commit(node: &NodeEndpoints, ctx: &mut ReadContext<'_>) -> Result<Reply> {
-    let history = match ctx.query("view_history")?.as_deref() {
+    let history = match parameter(ctx, "view_history")?.as_deref() {
         None | Some("false") => false,
         Some("true") => true,
         Some(other) => {
@@ -50,7 +52,7 @@ fn commit(node: &NodeEndpoints, ctx: &mut ReadContext<'_>) -> Result<Reply> {
             )));
         }
     };
-    let since = match ctx.query("view_history_since")? {
+    let since = match parameter(ctx, "view_history_since")? {
         None => None,
         Some(text) => Some(text.parse::<u64>().map_err(|_| {
             invalid(format!(
@@ -128,8 +130,7 @@ fn receipt(_: &NodeEndpoints, ctx: &mut ReadContext<'_>) -> Result<Reply> {
 }
 
 fn transaction_id(ctx: &ReadContext<'_>) -> Result<TxId> {
-    let text = ctx
-        .query("transaction_id")?
+    let text = parameter(ctx, "transaction_id")?
         .ok_or_else(|| invalid("Missing query parameter transaction_id."))?;
     text.parse()
         .map_err(|e: ccf_rs::ParseTxIdError| invalid(e.to_string()))

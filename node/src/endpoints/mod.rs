@@ -2,15 +2,17 @@
 //! (CCF interface, section 6).
 
 mod common;
+mod negotiation;
 mod node;
+mod snapshots;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-use ccf_rs::{Endpoint, Endpoints, openapi};
+use ccf_rs::{Endpoint, ReadContext, Result, openapi};
 
-use crate::gov::NodeServices;
+use crate::gov::{NodeServices, request};
 
 /// What these handlers share.
 pub(crate) struct NodeEndpoints {
@@ -26,14 +28,18 @@ pub fn with_common(
     version: &'static str,
     endpoints: Vec<Endpoint>,
 ) -> Vec<Endpoint> {
-    let mut all = common::endpoints(services, Vec::new());
+    let mut all = negotiation::json_only(common::endpoints(services, Vec::new()));
     all.extend(endpoints);
     let document = openapi::document(prefix, title, version, &all);
-    all.extend(common::api(document));
+    let check: fn(&ReadContext<'_>) -> Result<()> = match prefix {
+        "/gov" => |ctx| request::optional_version(ctx),
+        _ => |_| Ok(()),
+    };
+    all.extend(negotiation::json_only(common::api(document, check)));
     all
 }
 
 /// The endpoints of the node frontend, without the common ones.
 pub fn node_endpoints(services: Arc<dyn NodeServices>) -> Vec<Endpoint> {
-    node::list(Endpoints::new(Arc::new(NodeEndpoints { services })))
+    node::list(&Arc::new(NodeEndpoints { services }))
 }

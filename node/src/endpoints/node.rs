@@ -1,6 +1,7 @@
 //! `/node` (CCF interface, section 6.2), for a service of one node.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,18 +10,27 @@ use ccf_rs::{
 };
 use serde_json::{Map, Value as JsonValue, json};
 
-use super::NodeEndpoints;
+use super::{NodeEndpoints, negotiation, snapshots};
 use crate::gov::tables::{
     JS_RUNTIME_OPTIONS, MODULES_BYTECODE, NODE_INFO, NodeInfo, PREVIOUS_SERVICE_IDENTITY,
     SERVICE_CONFIG, SERVICE_INFO,
 };
+use crate::query::parameter;
 
 /// What this node calls itself where CCF says which release it is.
 const VERSION: &str = concat!("cleanroom-", env!("CARGO_PKG_VERSION"));
 
-pub(super) fn list(endpoints: Endpoints<NodeEndpoints>) -> Vec<Endpoint> {
+pub(super) fn list(shared: &Arc<NodeEndpoints>) -> Vec<Endpoint> {
+    let mut all = negotiation::json_only(about(shared));
+    all.extend(plain(shared));
+    all.extend(snapshots::list(shared));
+    all
+}
+
+/// What answers JSON.
+fn about(shared: &Arc<NodeEndpoints>) -> Vec<Endpoint> {
     let never = Forwarding::Never;
-    endpoints
+    Endpoints::new(Arc::clone(shared))
         .get("/state", state)
         .forwarding(never)
         .summary("State of this node")
@@ -73,6 +83,19 @@ pub(super) fn list(endpoints: Endpoints<NodeEndpoints>) -> Vec<Endpoint> {
         .get("/config", config)
         .forwarding(never)
         .summary("Nodes taking part in consensus")
+        .get("/index/strategies", strategies)
+        .forwarding(never)
+        .summary("Indexing strategies")
+        .get("/jwt_keys/refresh/metrics", refresh_metrics)
+        .forwarding(never)
+        .summary("Attempts at refreshing token keys")
+        .build()
+}
+
+/// What answers with a status, or is between nodes.
+fn plain(shared: &Arc<NodeEndpoints>) -> Vec<Endpoint> {
+    let never = Forwarding::Never;
+    Endpoints::new(Arc::clone(shared))
         .get("/ready/app", ready_app)
         .forwarding(never)
         .summary("Whether the application is served")
@@ -87,22 +110,6 @@ pub(super) fn list(endpoints: Endpoints<NodeEndpoints>) -> Vec<Endpoint> {
         .get("/backup", backup)
         .forwarding(never)
         .summary("Whether this node is a backup")
-        .get("/index/strategies", strategies)
-        .forwarding(never)
-        .summary("Indexing strategies")
-        .get("/jwt_keys/refresh/metrics", refresh_metrics)
-        .forwarding(never)
-        .summary("Attempts at refreshing token keys")
-        .get("/snapshot", latest_snapshot)
-        .forwarding(never)
-        .summary("The newest snapshot")
-        .on(Verb::Head, "/snapshot", latest_snapshot)
-        .forwarding(never)
-        .get("/snapshot/{name}", snapshot)
-        .forwarding(never)
-        .summary("A snapshot")
-        .on(Verb::Head, "/snapshot/{name}", snapshot)
-        .forwarding(never)
         .post("/create", create)
         .post("/join", join)
         .post("/network/nodes/set_retired_committed", node_to_node)
@@ -162,9 +169,9 @@ fn shown(
 }
 
 fn nodes(node: &NodeEndpoints, ctx: &mut ReadContext<'_>) -> Result<Reply> {
-    let host = ctx.query("host")?;
-    let port = ctx.query("port")?;
-    let status = ctx.query("status")?;
+    let host = parameter(ctx, "host")?;
+    let port = parameter(ctx, "port")?;
+    let status = parameter(ctx, "status")?;
     if let Some(status) = &status
         && !["Pending", "Trusted", "Retired"].contains(&status.as_str())
     {
@@ -433,71 +440,6 @@ fn refresh_metrics(_: &NodeEndpoints, _: &mut ReadContext<'_>) -> Result<Reply> 
     Reply::json(&json!({ "attempts": 0, "successes": 0, "failures": 0 }))
 }
 
-fn latest_snapshot(node: &NodeEndpoints, _: &mut ReadContext<'_>) -> Result<Reply> {
-    let name = node
-        .services
-        .snapshots()
-        .pop()
-        .ok_or_else(|| not_found("This node has no committed snapshots"))?;
-    Ok(Reply::status(308)
-        .with_header("location", format!("/node/snapshot/{name}"))
-        .with_header("x-ms-ccf-snapshot-name", name))
-}
-
-fn snapshot(node: &NodeEndpoints, ctx: &mut ReadContext<'_>) -> Result<Reply> {
-    let name: String = ctx.path("name")?;
-    let unknown = || not_found(format!("This node does not have a snapshot named {name}"));
-    if !node.services.snapshots().contains(&name) {
-        return Err(unknown());
-    }
-    let bytes = node.services.snapshot(&name).ok_or_else(unknown)?;
-    let reply = |reply: Reply| {
-        reply
-            .with_header("accept-ranges", "bytes")
-            .with_header("x-ms-ccf-snapshot-name", name.clone())
-    };
-    let total = bytes.len();
-    if ctx.request().verb == Verb::Head {
-        return Ok(reply(Reply::ok()).with_header("content-length", total.to_string()));
-    }
-    let Some(range) = ctx.request().headers.first("range") else {
-        return Ok(reply(
-            Reply::ok().with_body("application/octet-stream", bytes),
-        ));
-    };
-    let (from, to) = byte_range(range, total).ok_or_else(|| {
-        Error::bad_request(
-            "InvalidHeaderValue",
-            format!("Unable to read a single byte range within {total} bytes from '{range}'"),
-        )
-    })?;
-    let part = bytes.get(from..to).map(<[u8]>::to_vec).unwrap_or_default();
-    Ok(reply(
-        Reply::status(206)
-            .with_body("application/octet-stream", part)
-            .with_header(
-                "content-range",
-                format!("bytes {from}-{}/{total}", to.saturating_sub(1)),
-            ),
-    ))
-}
-
-/// `bytes=A-B`, `bytes=A-` or `bytes=-N` as a half-open range (RFC 9110, section 14.1.2).
-pub(super) fn byte_range(header: &str, total: usize) -> Option<(usize, usize)> {
-    let (from, to) = header.strip_prefix("bytes=")?.split_once('-')?;
-    let number = |text: &str| -> Option<usize> {
-        text.bytes()
-            .all(|b| b.is_ascii_digit())
-            .then(|| text.parse().ok())?
-    };
-    let (from, to) = match (from, to) {
-        ("", last) => (total.saturating_sub(number(last)?), total),
-        (from, "") => (number(from)?, total),
-        (from, to) => (number(from)?, number(to)?.checked_add(1)?.min(total)),
-    };
-    (from < to).then_some((from, to))
-}
-
 fn create(_: &NodeEndpoints, _: &mut ReadContext<'_>) -> Result<Reply> {
     Err(Error::refused(
         403,
@@ -541,6 +483,6 @@ fn node_to_node(_: &NodeEndpoints, _: &mut ReadContext<'_>) -> Result<Reply> {
     })))
 }
 
-fn not_found(message: impl Into<String>) -> Error {
+pub(super) fn not_found(message: impl Into<String>) -> Error {
     Error::not_found("ResourceNotFound", message)
 }

@@ -10,7 +10,7 @@ mod opening;
 mod proposals;
 mod recovery;
 mod replay;
-mod request;
+pub(crate) mod request;
 mod resolve;
 mod rows;
 mod service;
@@ -18,6 +18,8 @@ pub mod services;
 mod shares;
 mod submitted;
 pub(crate) mod tables;
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

@@ -1,32 +1,47 @@
 //! What all governance requests have in common: version, identifiers, signer.
 
+use crate::query::parameter;
 use ccf_rs::{Caller, Context, CoseMessage, Error, MemberId, Result};
 
-const VERSIONS: &str = "2023-06-01-preview, 2024-07-01";
+/// The versions of the interface, oldest first.
+const VERSIONS: [&str; 2] = ["2023-06-01-preview", "2024-07-01"];
 const NEW_VERSION: &str = "2024-07-01";
 
 /// Checks `api-version` (CCF interface, section 1.1).
 pub(super) fn version(ctx: &impl Context) -> Result<()> {
-    check(ctx, VERSIONS, &[NEW_VERSION, "2023-06-01-preview"])
+    check(ctx, &VERSIONS)
 }
 
 /// Checks `api-version` for operations that came with the newer version.
 pub(super) fn new_version(ctx: &impl Context) -> Result<()> {
-    check(ctx, NEW_VERSION, &[NEW_VERSION])
+    check(ctx, &[NEW_VERSION])
 }
 
-fn check(ctx: &impl Context, list: &str, accepted: &[&str]) -> Result<()> {
-    match ctx.query("api-version")? {
+/// Checks `api-version` where it may be left out: `/gov/api`.
+pub(crate) fn optional_version(ctx: &impl Context) -> Result<()> {
+    match parameter(ctx, "api-version")? {
+        None => Ok(()),
+        Some(_) => version(ctx),
+    }
+}
+
+fn check(ctx: &impl Context, accepted: &[&str]) -> Result<()> {
+    match parameter(ctx, "api-version")? {
         None => Err(Error::bad_request(
             "MissingApiVersionParameter",
             format!(
-                "The api-version query parameter (?api-version=) is required for all requests. Supported versions: {list}"
+                "The api-version query parameter (?api-version=) is required for all requests. Supported versions: {}",
+                accepted.join(", ")
             ),
         )),
         Some(version) if accepted.contains(&version.as_str()) => Ok(()),
         Some(version) => Err(Error::bad_request(
             "UnsupportedApiVersionValue",
-            format!("Unsupported api-version '{version}'. Supported versions: {list}"),
+            format!(
+                "Unsupported api-version '{}'. Supported versions: {}",
+                version.chars().take(64).collect::<String>(),
+                accepted.join(", ")
+            ),
         )),
     }
 }

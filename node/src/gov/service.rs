@@ -17,6 +17,7 @@ use super::tables::{
     NodeInfo, SERVICE_CONFIG, SERVICE_INFO, SNP_HOST_DATA, SNP_MEASUREMENTS, SNP_TCB_VERSIONS,
     SNP_UVM_ENDORSEMENTS, USER_CERTS, USER_INFO, VIRTUAL_HOST_DATA, VIRTUAL_MEASUREMENTS,
 };
+use crate::query::parameter;
 
 const DEFAULT_VALIDITY_DAYS: u32 = 365;
 const DEFAULT_WINDOW: usize = 100;
@@ -70,7 +71,7 @@ pub(super) fn info(_: &Governance, ctx: &mut ReadContext<'_>) -> Result<Reply> {
 /// GET `/service/javascript-app`
 pub(super) fn javascript_app(_: &Governance, ctx: &mut ReadContext<'_>) -> Result<Reply> {
     request::new_version(ctx)?;
-    let original = match ctx.query("case")?.as_deref() {
+    let original = match parameter(ctx, "case")?.as_deref() {
         None => false,
         Some("original") => true,
         Some(other) => {

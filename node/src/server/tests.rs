@@ -245,9 +245,8 @@ fn answer(stream: &mut impl Read) -> std::io::Result<String> {
     let length = head
         .lines()
         .find_map(|line| line.strip_prefix("content-length: "))
-        .unwrap()
-        .parse()
-        .unwrap();
+        // 204 has neither a body nor its length (RFC 9110, section 8.6).
+        .map_or(0, |length| length.parse().unwrap());
     let mut body = vec![0; length];
     stream.read_exact(&mut body)?;
     text.extend(body);

@@ -21,6 +21,10 @@ use crate::runtime::pem;
 
 /// 1.3.101.110 (RFC 8410, section 3).
 const OID_X25519: &[u64] = &[1, 3, 101, 110];
+/// PKCS #8 of an X25519 key up to its 32 bytes (RFC 8410, section 7), which the library neither reads nor writes.
+const X25519_HEAD: [u8; 16] = [
+    0x30, 46, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x6e, 4, 34, 4, 32,
+];
 
 /// Curves of ECDSA keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +127,8 @@ impl PrivateKey {
                     pair.ok().map(Self::Ed25519)
                 })
                 .or_else(|| {
-                    let key = agreement::PrivateKey::from_private_key_der(&X25519, der);
+                    let seed = der.strip_prefix(&X25519_HEAD)?;
+                    let key = agreement::PrivateKey::from_private_key(&X25519, seed);
                     key.ok().map(Self::X25519)
                 }),
             _ => None,
@@ -148,13 +153,9 @@ impl PrivateKey {
                 der = pair.as_der()?;
                 der.as_ref()
             }
-            // The library writes none of these (RFC 8410, section 7).
             Self::X25519(key) => {
                 let seed: Curve25519SeedBin<'_> = key.as_be_bytes()?;
-                let head = [
-                    0x30, 46, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x6e, 4, 34, 4, 32,
-                ];
-                x25519 = [&head, seed.as_ref()].concat();
+                x25519 = [&X25519_HEAD, seed.as_ref()].concat();
                 &x25519
             }
         };
