@@ -7,6 +7,7 @@ use attestation::EvidenceError;
 use governance::ClientError;
 use governance::identity::IdentityError;
 use governance::recovery::ShareError;
+use governance::rehearsal::RehearsalError;
 use ledger_tools::{AuditError, DecryptError, ExportError, Seqno};
 
 /// Why a command failed.
@@ -78,6 +79,9 @@ pub enum CliError {
     /// A receipt proves nothing.
     #[error(transparent)]
     Receipt(#[from] governance::receipt::ReceiptError),
+    /// A proposal cannot be tried.
+    #[error(transparent)]
+    Rehearsal(#[from] RehearsalError),
     /// The answer cannot be printed.
     #[error("cannot print: {0}")]
     Print(#[source] io::Error),

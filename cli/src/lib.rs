@@ -27,6 +27,7 @@ mod output;
 mod policy;
 mod proposal;
 mod recovery;
+mod rehearsal;
 mod secret;
 
 use std::ffi::OsString;

@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::connect::{As, Service, read};
 use crate::error::CliError;
 use crate::output::Output;
+use crate::rehearsal;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -22,11 +23,20 @@ pub(crate) enum Command {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Says why an open proposal is open: the rule, and whose votes it waits for.
+    Explain {
+        #[command(flatten)]
+        caller: As,
+        /// The proposal's id.
+        id: ProposalId,
+    },
     /// Proposes to open the service.
     OpenService {
         #[command(flatten)]
         caller: As,
     },
+    /// Tries a proposal without making it: what is wrong with it, whose votes it needs, what it would change.
+    Rehearse(rehearsal::Arguments),
     /// Shows a proposal and what it would do.
     Show {
         #[command(flatten)]
@@ -89,6 +99,8 @@ pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliEr
             let actions = Actions::from_json(&read(&file)?)?;
             output.show(&caller.member()?.propose(&actions)?, line)
         }
+        Command::Explain { caller, id } => rehearsal::run_explain(&caller, &id, output),
+        Command::Rehearse(arguments) => rehearsal::run(&arguments, output),
         Command::OpenService { caller } => {
             let member = caller.member()?;
             let certificate = member.client().service_info()?.certificate;
@@ -127,14 +139,20 @@ pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliEr
     }
 }
 
-/// One line about a proposal.
+/// One line about a proposal, and why it stands as it does where the service said so.
 pub(crate) fn line(proposal: &Proposal) -> String {
     let Proposal {
         proposal_id,
         proposal_state,
         ballot_count,
         proposer_id,
+        explanation,
         ..
     } = proposal;
-    format!("{proposal_id}  {proposal_state:?}  {ballot_count} ballots  by {proposer_id}")
+    let why = explanation
+        .as_ref()
+        .map_or_else(String::new, |explanation| {
+            format!("\n{}", rehearsal::explained(explanation))
+        });
+    format!("{proposal_id}  {proposal_state:?}  {ballot_count} ballots  by {proposer_id}{why}")
 }

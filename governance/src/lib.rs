@@ -8,6 +8,7 @@
 //! - [`client`]: an HTTPS client that trusts exactly one service certificate.
 //! - [`service`], [`member`], [`contracts`], [`policies`], [`secrets`]: what can be asked of a service, by whom.
 //! - [`recovery`]: opening a recovered service and giving back recovery shares.
+//! - [`rehearsal`]: trying a proposal before it is made, and why an open one is open.
 //! - [`receipt`]: checking that a transaction is in the ledger of a service.
 //! - [`clean_room`]: the other side of a release: evidence goes in, a secret wrapped to the attested key comes out.
 //!
@@ -28,6 +29,7 @@ mod pem;
 pub mod policies;
 pub mod receipt;
 pub mod recovery;
+pub mod rehearsal;
 pub mod secrets;
 pub mod service;
 

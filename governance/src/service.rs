@@ -104,6 +104,31 @@ pub struct Proposal {
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Value>,
+    /// Why it is open or rejected, as the embedded node answers when a proposal or a ballot is submitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Explanation>,
+}
+
+/// How the constitution stands to a proposal, and why. Only our constitution tells more than the state.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Explanation {
+    /// `Open`, `Accepted` or `Rejected`.
+    pub state: String,
+    /// The number of the rule that decided (`docs/constitution.md`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Its reason, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Members who count and have not voted for it.
+    #[serde(default)]
+    pub missing: Vec<IdentityId>,
+    /// Those of them who voted against it.
+    #[serde(default)]
+    pub against: Vec<IdentityId>,
+    /// Members for whom a contract waits: they must become active, and vote.
+    #[serde(default)]
+    pub joining: Vec<IdentityId>,
 }
 
 /// The service's usual list form.
@@ -194,6 +219,7 @@ impl Client {
     }
 }
 
+/// A read of governance's.
 pub(crate) fn gov(path: &str) -> Request {
     Request::get(format!("{path}?{API_VERSION}"))
 }

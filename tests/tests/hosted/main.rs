@@ -5,5 +5,6 @@ mod ccf;
 mod durability;
 mod misuse;
 mod recovery;
+mod rehearsal;
 mod releases;
 mod tools;
