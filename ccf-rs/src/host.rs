@@ -67,7 +67,8 @@ pub trait ReadHost {
     /// The last committed transaction.
     fn last_committed(&mut self) -> Result<TxId, HostError>;
 
-    /// The transactions of a range of the ledger, ascending. The range must be committed.
+    /// The transactions of a range of the ledger, ascending. The range must be committed and no longer than
+    /// [`MAX_HISTORICAL_RANGE`].
     fn historical(&mut self, range: RangeInclusive<Seqno>) -> Result<Historical, HostError>;
 
     /// Merkle root over everything up to the version this transaction reads.
@@ -95,6 +96,36 @@ pub trait WriteHost: ReadHost {
     /// Binds 32 bytes to the transaction's leaf in the Merkle tree, so that its receipt
     /// proves them.
     fn set_claims_digest(&mut self, digest: [u8; 32]) -> Result<(), HostError>;
+}
+
+/// How many transactions one look into history may ask for.
+pub const MAX_HISTORICAL_RANGE: u64 = 10_000;
+
+/// For hosts: an application reads every table but the framework's private ones.
+///
+/// # Errors
+/// [`HostError::NotPermitted`].
+pub fn may_read(table: &str) -> Result<(), HostError> {
+    permit(!table.starts_with("ccf."), table, "read")
+}
+
+/// For hosts: an application writes no table of the framework.
+///
+/// # Errors
+/// [`HostError::NotPermitted`].
+pub fn may_write(table: &str) -> Result<(), HostError> {
+    let reserved = table.starts_with("ccf.") || table.starts_with("public:ccf.");
+    permit(!reserved, table, "write")
+}
+
+fn permit(permitted: bool, table: &str, operation: &'static str) -> Result<(), HostError> {
+    if permitted {
+        return Ok(());
+    }
+    Err(HostError::NotPermitted {
+        table: table.to_owned(),
+        operation,
+    })
 }
 
 /// Answer to a question about history.

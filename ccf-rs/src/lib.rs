@@ -42,6 +42,8 @@
 #![deny(unsafe_code)]
 
 mod caller;
+#[cfg(feature = "ccf")]
+pub mod ccf;
 mod codec;
 mod context;
 mod endpoint;
@@ -61,7 +63,10 @@ pub use codec::{Codec, Json, Key, Raw, Singleton, Text, Value};
 pub use context::{Context, ReadContext, WriteContext};
 pub use endpoint::{Endpoint, Endpoints, Forwarding, Handler, IntoHandler, Mode, ReadFn, WriteFn};
 pub use error::{Error, HostError, Result};
-pub use host::{Capabilities, Historical, HistoricalState, ReadHost, WriteHost};
+pub use host::{
+    Capabilities, Historical, HistoricalState, MAX_HISTORICAL_RANGE, ReadHost, WriteHost, may_read,
+    may_write,
+};
 pub use reply::Reply;
 pub use request::{Headers, Request, Verb};
 pub use router::{Match, Router, percent_decode};

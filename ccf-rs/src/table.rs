@@ -87,6 +87,14 @@ impl<H: ReadHost + ?Sized, K: Key, V: Value<C>, C> TableHandle<'_, H, K, V, C> {
             .transpose()
     }
 
+    /// The value at the last committed state; creates no read dependency.
+    pub fn committed(&mut self, key: &K) -> Result<Option<V>> {
+        self.host
+            .committed(self.table.name(), &key.to_bytes())?
+            .map(|bytes| V::decode(&bytes).map_err(|reason| self.table.unreadable(reason)))
+            .transpose()
+    }
+
     /// Whether `key` is present.
     pub fn has(&mut self, key: &K) -> Result<bool> {
         Ok(self.host.has(self.table.name(), &key.to_bytes())?)

@@ -11,7 +11,7 @@ use crate::caller::Caller;
 use crate::context::{ReadContext, WriteContext};
 use crate::endpoint::{Endpoint, Handler};
 use crate::error::HostError;
-use crate::host::{Capabilities, Historical, HistoricalState, ReadHost, WriteHost};
+use crate::host::{Capabilities, Historical, HistoricalState, ReadHost, WriteHost, may_write};
 use crate::reply::Reply;
 use crate::request::{Headers, Request, Verb};
 use crate::router::{Match, Router};
@@ -192,12 +192,8 @@ impl Transaction<'_> {
     }
 
     fn change(&mut self, table: &str, key: &[u8], value: Option<Vec<u8>>) -> Result<(), HostError> {
-        let reserved = table.starts_with("public:ccf.") || table.starts_with("ccf.");
-        if reserved && !self.host.framework {
-            return Err(HostError::NotPermitted {
-                table: table.to_owned(),
-                operation: "write",
-            });
+        if !self.host.framework {
+            may_write(table)?;
         }
         self.writes
             .entry(table.to_owned())

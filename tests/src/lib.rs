@@ -3,10 +3,33 @@
 
 #![forbid(unsafe_code)]
 
+pub mod ccf;
 pub mod scene;
 pub mod service;
 
 use std::path::{Path, PathBuf};
+
+/// One scenario, a test on each host: for every `fn NAME(host: &Host)` the tests `NAME::embedded` and `NAME::ccf`. Both trust the simulated
+/// platform.
+#[macro_export]
+macro_rules! scenarios {
+    ($($name:ident),+ $(,)?) => {$(
+        mod $name {
+            #[test]
+            fn embedded() {
+                super::$name(&$crate::service::Host::EMBEDDED);
+            }
+
+            #[test]
+            fn ccf() {
+                let test = concat!(stringify!($name), "::ccf");
+                if let Some(host) = $crate::ccf::host(true, test) {
+                    super::$name(&host);
+                }
+            }
+        }
+    )+};
+}
 
 /// One folder of the shared test data, `attestation` or `ledgers`: below the folder that
 /// `CLEANROOM_VECTORS` names, else below `shared/vectors` beside the checkout or beside a

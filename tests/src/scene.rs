@@ -39,12 +39,20 @@ impl Scene {
     /// # Panics
     /// When anything fails.
     pub fn set() -> Self {
+        Self::on(&Host::EMBEDDED)
+    }
+
+    /// Sets the scene on a host, which trusts the simulated platform.
+    ///
+    /// # Panics
+    /// When anything fails.
+    pub fn on(host: &Host) -> Self {
         let founders = ["member0", "member1"].map(|name| {
             let identity = Identity::generate(name, Duration::from_secs(3600)).unwrap();
             identity.with_encryption_key().unwrap()
         });
         let founders: Vec<&Identity> = founders.iter().collect();
-        let service = Service::start(&Host::Embedded { simulated: true }, &founders);
+        let service = Service::start(host, &founders);
         let members = service.open(&founders);
         let platform = simulated::Platform::default();
         let room = start(&service, &platform, [0xa1; 32]);

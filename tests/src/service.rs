@@ -24,8 +24,15 @@ pub enum Host {
         /// Trust the simulated platform in place of AMD and Microsoft.
         simulated: bool,
     },
+    /// The embedded node with the probe for an application.
+    EmbeddedProbe,
     /// A program linked with CCF, which takes the same configuration.
-    Ccf(PathBuf),
+    Ccf {
+        /// The program.
+        program: PathBuf,
+        /// Trust the simulated platform in place of AMD and Microsoft.
+        simulated: bool,
+    },
 }
 
 /// A running service, and its files until it is dropped. Nothing survives a test, however it ends.
@@ -37,6 +44,9 @@ pub struct Service {
 }
 
 impl Host {
+    /// The embedded node, which trusts the simulated platform.
+    pub const EMBEDDED: Self = Self::Embedded { simulated: true };
+
     fn command(&self) -> Command {
         match self {
             Self::Embedded { simulated } => {
@@ -47,24 +57,21 @@ impl Host {
                 }
                 command
             }
-            Self::Ccf(program) => {
+            Self::EmbeddedProbe => {
+                let mut command = Command::new(built("probe-node", "tests"));
+                command.args(["--config", "node.json"]);
+                command
+            }
+            Self::Ccf { program, simulated } => {
                 let mut command = Command::new(program);
                 command.args(["--config", "node.json"]);
+                if *simulated {
+                    command.args(["--", "--simulated-platform"]);
+                }
                 command
             }
         }
     }
-}
-
-/// A program of an installed CCF (`CCF_DIR`, by default `/opt/ccf`). Without it the test that asks is reported as skipped.
-pub fn ccf_program(name: &str, test: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("CCF_DIR").map_or_else(|| "/opt/ccf".into(), PathBuf::from);
-    let program = folder.join("bin").join(name);
-    if program.is_file() {
-        return Some(program);
-    }
-    println!("SKIPPED {test}: no {}", program.display());
-    None
 }
 
 /// The program under test: what `CLEANROOM_PROGRAM` names, else the one built beside this test.
@@ -75,11 +82,16 @@ pub fn program() -> PathBuf {
     if let Some(program) = std::env::var_os("CLEANROOM_PROGRAM") {
         return program.into();
     }
+    built("cleanroom", "cli")
+}
+
+/// A program of a package, built beside this test.
+fn built(name: &str, package: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let built = test.ancestors().nth(2).unwrap().join("cleanroom");
+    let built = test.ancestors().nth(2).unwrap().join(name);
     assert!(
         built.is_file(),
-        "{} is missing: cargo test --workspace, or cargo build -p cli, makes it",
+        "{} is missing: cargo test --workspace, or cargo build -p {package}, makes it",
         built.display()
     );
     built
@@ -108,6 +120,22 @@ impl Service {
         configuration["command"]["start"] = founding(scratch.path(), founders);
         change(&mut configuration);
         Self::launch(host, scratch, &configuration)
+    }
+
+    /// Another node of this service, which members have yet to trust; it answers once they do.
+    ///
+    /// # Panics
+    /// As [`Service::start`].
+    pub fn join(&self, host: &Host) -> Self {
+        let scratch = tempfile::tempdir().unwrap();
+        fs::write(scratch.path().join("service_cert.pem"), &self.certificate).unwrap();
+        let mut configuration = configuration();
+        configuration["command"]["type"] = "Join".into();
+        configuration["command"]["join"] = json!({
+            "target_rpc_address": self.url.trim_start_matches("https://"),
+            "retry_timeout": "200ms",
+        });
+        Self::begin(host, scratch, &configuration)
     }
 
     /// A service recovered from a copy of the ledger files in `ledger`, written by the service with the certificate
@@ -160,6 +188,13 @@ impl Service {
     }
 
     fn launch(host: &Host, scratch: TempDir, configuration: &Value) -> Self {
+        let service = Self::begin(host, scratch, configuration);
+        service.answers();
+        service
+    }
+
+    /// Starts a node. It has its address and the certificate of its service, and may not serve yet.
+    fn begin(host: &Host, scratch: TempDir, configuration: &Value) -> Self {
         let folder = scratch.path();
         fs::write(folder.join("node.json"), configuration.to_string()).unwrap();
         let log = fs::File::create(folder.join("node.log")).unwrap();
@@ -182,7 +217,6 @@ impl Service {
         let address = addresses["primary_rpc_interface"].as_str().unwrap();
         service.url = format!("https://{address}");
         service.certificate = service.appears("service_cert.pem");
-        service.answers();
         service
     }
 
@@ -285,6 +319,12 @@ impl Service {
             member.activate().unwrap();
         }
         self.accept(&members, &Actions::new().open_service(&self.certificate));
+        // A CCF node opens the application once that decision is committed.
+        let patience = Instant::now() + Duration::from_secs(60);
+        while !self.client().is_app_ready().unwrap() {
+            assert!(Instant::now() < patience, "not open:\n{}", self.log());
+            sleep(Duration::from_millis(20));
+        }
         members
     }
 
@@ -398,5 +438,7 @@ fn configuration() -> Value {
         "ledger": { "directory": "ledger" },
         "snapshots": { "directory": "snapshots" },
         "output_files": { "rpc_addresses_file": "rpc_addresses" },
-    })
+    });
+    configuration["command"] = command;
+    configuration
 }

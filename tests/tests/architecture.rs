@@ -9,6 +9,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 const ARROWS: &[(&str, &[&str])] = &[
     ("attestation", &[]),
     ("ccf-app", &["attestation", "ccf-rs"]),
+    ("ccf-node", &["attestation", "ccf-app", "ccf-rs"]),
     ("ccf-rs", &[]),
     (
         "cli",
@@ -26,7 +27,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ledger", &[]),
     ("ledger-tools", &["constitution", "ledger"]),
     ("node", &["attestation", "ccf-rs", "constitution", "ledger"]),
-    ("tests", &["attestation", "constitution", "governance"]),
+    ("probe", &["ccf-rs"]),
+    (
+        "tests",
+        &["attestation", "constitution", "governance", "node", "probe"],
+    ),
 ];
 
 /// Crates that compute and do nothing else: no sockets, no runtime.

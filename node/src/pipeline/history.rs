@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 
-use ccf_rs::{Historical, HistoricalState, HostError, Seqno, TxId, TxStatus, View};
+use ccf_rs::{
+    Historical, HistoricalState, HostError, MAX_HISTORICAL_RANGE, Seqno, TxId, TxStatus, View,
+};
 use ledger::{
     Digest, Entry, LedgerSecrets, MerkleTree, ProofStep, SIGNATURES_MAP, SINGLE_KEY, SignatureRow,
     TREE_MAP, fold_proof, parse_sections,
@@ -15,9 +17,6 @@ use super::files::Places;
 use super::index::{Chunk, ChunkEntries, Index};
 use super::views::Views;
 use crate::store::{Bytes, Chain, Store};
-
-/// How many transactions one look into history may load.
-const MAX_RANGE: u64 = 10_000;
 
 /// Where every committed entry stands, and the secrets that open them.
 #[derive(Default)]
@@ -321,9 +320,9 @@ impl Chain for Ledger {
                 "transactions {first} to {last} are not all committed"
             )));
         }
-        if last - first >= MAX_RANGE {
+        if last - first >= MAX_HISTORICAL_RANGE {
             return Err(HostError::Failed(format!(
-                "{} transactions asked for, at most {MAX_RANGE}",
+                "{} transactions asked for, at most {MAX_HISTORICAL_RANGE}",
                 last - first + 1
             )));
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ccf_rs::{
     Capabilities, Historical, HostError, ReadHost, Seqno, TxId, TxStatus, View, WriteHost,
+    may_read, may_write,
 };
 
 use super::state::{Bytes, State, TableWrites, Writes};
@@ -110,20 +111,16 @@ impl Transaction {
     }
 
     fn readable(&self, table: &str) -> Result<(), HostError> {
-        let hidden = table.starts_with("ccf.") && self.access == Access::Application;
-        if hidden {
-            Err(not_permitted(table, "read"))
-        } else {
-            Ok(())
+        match self.access {
+            Access::Application => may_read(table),
+            Access::Framework => Ok(()),
         }
     }
 
     fn writable(&self, table: &str) -> Result<(), HostError> {
-        let reserved = table.starts_with("ccf.") || table.starts_with("public:ccf.");
-        if reserved && self.access == Access::Application {
-            Err(not_permitted(table, "write"))
-        } else {
-            Ok(())
+        match self.access {
+            Access::Application => may_write(table),
+            Access::Framework => Ok(()),
         }
     }
 
@@ -301,12 +298,5 @@ impl WriteHost for Transaction {
     fn set_claims_digest(&mut self, digest: [u8; 32]) -> Result<(), HostError> {
         self.claims = Some(digest);
         Ok(())
-    }
-}
-
-fn not_permitted(table: &str, operation: &'static str) -> HostError {
-    HostError::NotPermitted {
-        table: table.to_owned(),
-        operation,
     }
 }

@@ -7,19 +7,24 @@ use governance::member::Actions;
 use governance::service::ProposalState;
 use ledger_tools::{VerifyOptions, verify_directory};
 use serde_json::{Value, json};
-use tests::service::{Host, Service, ccf_program};
+use tests::ccf::program;
+use tests::service::{Host, Service};
 
 #[test]
 fn our_constitution_governs_a_ccf_node() {
-    let Some(program) = ccf_program("js_generic", "our_constitution_governs_a_ccf_node") else {
+    let Some(program) = program("js_generic", "our_constitution_governs_a_ccf_node") else {
         return;
+    };
+    let host = Host::Ccf {
+        program,
+        simulated: false,
     };
     let identities = ["member0", "member1"].map(|name| {
         let identity = Identity::generate(name, Duration::from_secs(3600)).unwrap();
         identity.with_encryption_key().unwrap()
     });
     let founders: Vec<&Identity> = identities.iter().collect();
-    let mut service = Service::start(&Host::Ccf(program), &founders);
+    let mut service = Service::start(&host, &founders);
     let members = service.open(&founders);
     assert_eq!(
         service.client().constitution().unwrap(),

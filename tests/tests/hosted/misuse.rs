@@ -12,8 +12,21 @@ use governance::member::{Actions, Ballot};
 use governance::{Client, Identity};
 use http::{Method, header};
 use serde_json::{Value, json};
+use tests::scenarios;
 use tests::scene::{CONTRACT, SECRET, Scene};
+use tests::service::Host;
 use zeroize::Zeroizing;
+
+scenarios!(
+    bodies_that_say_nothing_are_refused,
+    bodies_that_say_too_much_are_refused,
+    altered_evidence_releases_nothing,
+    strangers_are_nobody,
+    a_governance_message_works_once,
+    scripts_that_loop_or_eat_memory_end_and_harm_nobody,
+    connections_that_go_nowhere_keep_nobody_out,
+    odd_requests_get_http_answers,
+);
 
 /// The status and code of an answer.
 fn ask(client: &Client, request: Request) -> (u16, String) {
@@ -34,9 +47,8 @@ fn still_serves(scene: &Scene) {
     assert_eq!(released.secret.expose(), SECRET);
 }
 
-#[test]
-fn bodies_that_say_nothing_are_refused() {
-    let scene = Scene::set();
+fn bodies_that_say_nothing_are_refused(host: &Host) {
+    let scene = Scene::on(host);
     let member = scene.members[0].client();
     let release = scene.release_path();
     let json = "application/json";
@@ -79,9 +91,8 @@ fn bodies_that_say_nothing_are_refused() {
     still_serves(&scene);
 }
 
-#[test]
-fn bodies_that_say_too_much_are_refused() {
-    let scene = Scene::set();
+fn bodies_that_say_too_much_are_refused(host: &Host) {
+    let scene = Scene::on(host);
     let big = vec![b'x'; (1 << 20) + 1];
     for (client, path) in [
         (&scene.service.client(), scene.release_path()),
@@ -101,9 +112,8 @@ fn bodies_that_say_too_much_are_refused() {
 }
 
 /// Every 61st byte of each part altered, and every part cut short: nothing comes back but a reason.
-#[test]
-fn altered_evidence_releases_nothing() {
-    let scene = Scene::set();
+fn altered_evidence_releases_nothing(host: &Host) {
+    let scene = Scene::on(host);
     let client = scene.service.client();
     let good: Value = serde_json::from_slice(&scene.room.request_body().unwrap()).unwrap();
     for part in ["evidence", "endorsements", "uvm_endorsements"] {
@@ -143,9 +153,8 @@ fn altered_evidence_releases_nothing() {
     still_serves(&scene);
 }
 
-#[test]
-fn strangers_are_nobody() {
-    let scene = Scene::set();
+fn strangers_are_nobody(host: &Host) {
+    let scene = Scene::on(host);
     let stranger = Identity::generate("stranger", Duration::from_secs(3600)).unwrap();
     let service = &scene.service;
     let client = Client::with_identity(service.url(), service.certificate(), &stranger).unwrap();
@@ -171,9 +180,8 @@ fn strangers_are_nobody() {
     still_serves(&scene);
 }
 
-#[test]
-fn a_governance_message_works_once() {
-    let scene = Scene::set();
+fn a_governance_message_works_once(host: &Host) {
+    let scene = Scene::on(host);
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap();
@@ -200,9 +208,8 @@ fn a_governance_message_works_once() {
     still_serves(&scene);
 }
 
-#[test]
-fn scripts_that_loop_or_eat_memory_end_and_harm_nobody() {
-    let scene = Scene::set();
+fn scripts_that_loop_or_eat_memory_end_and_harm_nobody(host: &Host) {
+    let scene = Scene::on(host);
     let [first, second] = &scene.members[..] else {
         panic!()
     };
@@ -228,9 +235,8 @@ fn scripts_that_loop_or_eat_memory_end_and_harm_nobody() {
     still_serves(&scene);
 }
 
-#[test]
-fn connections_that_go_nowhere_keep_nobody_out() {
-    let scene = Scene::set();
+fn connections_that_go_nowhere_keep_nobody_out(host: &Host) {
+    let scene = Scene::on(host);
     let address = scene
         .service
         .url()
@@ -264,9 +270,8 @@ fn connections_that_go_nowhere_keep_nobody_out() {
     still_serves(&scene);
 }
 
-#[test]
-fn odd_requests_get_http_answers() {
-    let scene = Scene::set();
+fn odd_requests_get_http_answers(host: &Host) {
+    let scene = Scene::on(host);
     let client = scene.members[0].client();
     for (request, want) in [
         (Request::get("/app/nothing"), 404),

@@ -2,11 +2,14 @@
 
 use governance::client::Request;
 use serde_json::Value;
+use tests::scenarios;
 use tests::scene::{CONTRACT, SECRET, Scene};
+use tests::service::Host;
 
-#[test]
-fn agreed_code_receives_the_secret_and_other_code_the_reason() {
-    let mut scene = Scene::set();
+scenarios!(agreed_code_receives_the_secret_and_other_code_the_reason,);
+
+fn agreed_code_receives_the_secret_and_other_code_the_reason(host: &Host) {
+    let mut scene = Scene::on(host);
     let released = scene.room.secret(CONTRACT, &scene.secret_id).unwrap();
     assert_eq!(released.secret.expose(), SECRET);
 
