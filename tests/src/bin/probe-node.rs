@@ -21,6 +21,9 @@ fn main() {
 
 /// Serves until it is killed.
 fn serve(file: &Path) {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .init();
     let launch = resolve(&Config::load(file, Duration::ZERO).unwrap()).unwrap();
     fs::create_dir_all(&launch.snapshots).unwrap();
     let runtime = Runtime::new().unwrap();
