@@ -22,16 +22,16 @@ pub(crate) fn endpoints(endpoints: Endpoints<Probe>) -> Endpoints<Probe> {
 fn seen(host: &mut dyn ReadHost, table: &str, key: &str) -> Result<Value, HostError> {
     let key = key.as_bytes();
     Ok(json!({
-        "value": host.get(table, key)?.map(text),
+        "value": host.get(table, key)?.as_deref().map(text),
         "has": host.has(table, key)?,
         "previousWrite": host.previous_write(table, key)?.map(|seqno| seqno.0),
-        "committed": host.committed(table, key)?.map(text),
+        "committed": host.committed(table, key)?.as_deref().map(text),
         "length": host.len(table)?,
     }))
 }
 
-fn text(bytes: Vec<u8>) -> String {
-    String::from_utf8_lossy(&bytes).into_owned()
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 fn target<C: Context>(ctx: &C) -> Result<(String, String)> {
@@ -74,7 +74,7 @@ fn list(_: &Probe, ctx: &mut ReadContext<'_>) -> Result<Reply> {
     let (from, to) = (bytes(&from), bytes(&to));
     let host = ctx.reader();
     host.range(&table, from.as_deref(), to.as_deref(), &mut |key, value| {
-        rows.push(json!([text(key.to_vec()), text(value.to_vec())]));
+        rows.push(json!([text(key), text(value)]));
         rows.len() < limit
     })?;
     let mut any = 0;
@@ -90,7 +90,7 @@ fn increment(_: &Probe, ctx: &mut WriteContext<'_>) -> Result<Reply> {
     let table: String = ctx.path("table")?;
     let stored = ctx.reader().get(&table, b"counter")?;
     let count: u64 = stored
-        .and_then(|bytes| text(bytes).parse().ok())
+        .and_then(|bytes| text(&bytes).parse().ok())
         .unwrap_or_default();
     std::thread::sleep(std::time::Duration::from_millis(1));
     let next = (count + 1).to_string();
