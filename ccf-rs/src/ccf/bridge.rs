@@ -96,7 +96,8 @@ pub(super) mod ffi {
 
         /// CCF's endpoint registry.
         type Registry;
-        fn describe(self: Pin<&mut Registry>, title: &str, version: &str);
+        /// The OpenAPI document of the application, JSON.
+        fn describe(self: Pin<&mut Registry>, document: &str) -> Result<()>;
         /// Adds a policy to the endpoint installed next. `message_type` is that of COSE messages, empty: any.
         fn admit(self: Pin<&mut Registry>, policy: Policy, message_type: &str);
         /// Installs an endpoint.
@@ -107,7 +108,6 @@ pub(super) mod ffi {
             path: &str,
             writes: bool,
             place: Place,
-            summary: &str,
         ) -> Result<()>;
 
         /// One execution of a handler: the request, its transaction, its answer.

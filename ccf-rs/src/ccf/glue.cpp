@@ -141,10 +141,16 @@ namespace ccf_rs
     return needs_root(verb, path);
   }
 
-  void Registry::describe(rust::Str title, rust::Str version)
+  void Registry::build_api(nlohmann::json& document, ccf::kv::ReadOnlyTx& reader)
   {
-    openapi_info.title = text(title);
-    openapi_info.document_version = text(version);
+    // The framework describes its own endpoints, the application its own.
+    UserEndpointRegistry::build_api(document, reader);
+    document.merge_patch(application);
+  }
+
+  void Registry::describe(rust::Str document)
+  {
+    application = nlohmann::json::parse(document.begin(), document.end());
   }
 
   void Registry::admit(Policy policy, rust::Str message_type)
@@ -191,8 +197,7 @@ namespace ccf_rs
     rust::Str verb,
     rust::Str path,
     bool writes,
-    Place place,
-    rust::Str summary)
+    Place place)
   {
     const auto admitted = std::exchange(policies, {});
     auto made = writes ?
@@ -230,11 +235,7 @@ namespace ccf_rs
         made.set_forwarding_required(ForwardingRequired::Never);
         break;
     }
-    if (!summary.empty())
-    {
-      made.set_openapi_summary(text(summary));
-    }
-    made.install();
+    made.set_openapi_hidden(true).install();
   }
 
   Past::Past(ccf::historical::StatePtr state_) : state(std::move(state_)) {}

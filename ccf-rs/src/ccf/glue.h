@@ -47,15 +47,16 @@ namespace ccf_rs
     void init_handlers() override;
     bool request_needs_root(const ccf::RpcContext& request) override;
 
-    void describe(rust::Str title, rust::Str version);
+    void build_api(nlohmann::json& document, ccf::kv::ReadOnlyTx& reader) override;
+
+    void describe(rust::Str document);
     void admit(Policy policy, rust::Str message_type);
     void serve(
       std::size_t endpoint,
       rust::Str verb,
       rust::Str path,
       bool writes,
-      Place place,
-      rust::Str summary);
+      Place place);
 
     ccf::AbstractNodeContext& node()
     {
@@ -63,6 +64,7 @@ namespace ccf_rs
     }
 
   private:
+    nlohmann::json application;
     ccf::AuthnPolicies policies;
   };
 

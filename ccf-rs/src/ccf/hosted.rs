@@ -20,8 +20,8 @@ use crate::router::{Match, Router};
 
 /// What runs on this node.
 struct Hosted {
-    title: &'static str,
-    version: &'static str,
+    /// OpenAPI, JSON.
+    document: String,
     router: Router,
 }
 
@@ -52,8 +52,7 @@ pub(super) fn start(confidential: bool) -> bool {
     let problem = match catch_unwind(|| ccf_rs_application(startup)) {
         Ok(Ok(application)) => {
             let hosted = Hosted {
-                title: application.title,
-                version: application.version,
+                document: application.document("/app").to_string(),
                 router: Router::new(application.endpoints),
             };
             match HOSTED.set(hosted) {
@@ -70,7 +69,7 @@ pub(super) fn start(confidential: bool) -> bool {
 
 pub(super) fn install(mut registry: Pin<&mut Registry>) -> Result<(), Box<dyn StdError>> {
     let hosted = HOSTED.get().ok_or("the application was not started")?;
-    registry.as_mut().describe(hosted.title, hosted.version);
+    registry.as_mut().describe(&hosted.document)?;
     for (index, endpoint) in hosted.router.endpoints().iter().enumerate() {
         for auth in &endpoint.auth {
             let (policy, message_type) = policy(auth);
@@ -88,7 +87,6 @@ pub(super) fn install(mut registry: Pin<&mut Registry>) -> Result<(), Box<dyn St
             endpoint.template,
             endpoint.mode() == Mode::ReadWrite,
             place,
-            endpoint.summary,
         )?;
     }
     Ok(())
