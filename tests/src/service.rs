@@ -438,7 +438,5 @@ fn configuration() -> Value {
         "ledger": { "directory": "ledger" },
         "snapshots": { "directory": "snapshots" },
         "output_files": { "rpc_addresses_file": "rpc_addresses" },
-    });
-    configuration["command"] = command;
-    configuration
+    })
 }
