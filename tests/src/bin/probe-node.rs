@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use node::config::{Config, resolve};
+use node::config::{Command, Config, resolve};
 use node::service::Node;
 use serde_json::{Map, Value};
 use tokio::runtime::Runtime;
@@ -26,9 +26,12 @@ fn serve(file: &Path) {
         .init();
     let launch = resolve(&Config::load(file, Duration::ZERO).unwrap()).unwrap();
     fs::create_dir_all(&launch.snapshots).unwrap();
+    let Command::Start(service) = launch.command else {
+        panic!("the probe only starts new services");
+    };
     let runtime = Runtime::new().unwrap();
     let node = runtime
-        .block_on(Node::start(launch.settings, probe::application()))
+        .block_on(Node::start(launch.settings, service, probe::application()))
         .unwrap();
     let addresses: Map<String, Value> = node
         .addresses()
