@@ -95,7 +95,7 @@ pub(crate) const SIGNED_REFUSALS: [(u16, &str); 6] = [
     (409, "RequestReplayed"),
 ];
 
-/// A payload whose signature by the attested key holds.
+/// A payload and its signature.
 pub(crate) struct SignedPayload {
     pub(crate) data: Vec<u8>,
     pub(crate) signature: Vec<u8>,
@@ -166,6 +166,11 @@ impl Envelope {
         member(&self.encrypt, "publicKey").unwrap_or_default()
     }
 
+    /// PEM text of the signing key, where that is the one to bind; empty as for [`Envelope::key`].
+    pub(crate) fn signing_key(&self) -> Vec<u8> {
+        member(&self.sign, "publicKey").unwrap_or_default()
+    }
+
     /// Matches the policies and binds the key.
     ///
     /// # Errors
@@ -189,32 +194,42 @@ impl Envelope {
     /// # Errors
     /// 400 `SignatureMismatch`; 400 `ReportDataMismatch` when the signing key is not the attested one.
     pub(crate) fn signed_payload(&self, claims: &AppraisedClaims) -> Result<SignedPayload> {
-        let mismatch = |check: Option<Check>| {
-            let error = Error::bad_request(
-                "SignatureMismatch",
-                "The payload is not signed by the attested key.",
-            );
-            match check {
-                Some(check) => error.with_detail(detail(check)),
-                None => error,
-            }
-        };
-        let key = member(&self.sign, "publicKey").ok_or_else(|| mismatch(None))?;
-        let signature = member(&self.sign, "signature").ok_or_else(|| mismatch(None))?;
-        let data = self
-            .data
-            .as_str()
-            .and_then(decode)
-            .ok_or_else(|| mismatch(None))?;
-        match claims.verify_signature(&key, &data, &signature) {
-            Ok(()) => Ok(SignedPayload { data, signature }),
+        let payload = self.unverified_payload()?;
+        let SignedPayload { data, signature } = &payload;
+        match claims.verify_signature(&self.signing_key(), data, signature) {
+            Ok(()) => Ok(payload),
             Err(error @ SignatureError::AttestedKeyMismatch) => Err(Error::bad_request(
                 "ReportDataMismatch",
                 "The signing key is not the attested key.",
             )
             .with_detail(detail(error.check()))),
-            Err(error) => Err(mismatch(Some(error.check()))),
+            Err(error) => Err(signature_mismatch(Some(error.check()))),
         }
+    }
+
+    /// The payload and its signature as they were sent: nothing is verified.
+    ///
+    /// # Errors
+    /// 400 `SignatureMismatch` when a part is absent or unreadable.
+    pub(crate) fn unverified_payload(&self) -> Result<SignedPayload> {
+        let mismatch = || signature_mismatch(None);
+        member(&self.sign, "publicKey").ok_or_else(mismatch)?;
+        Ok(SignedPayload {
+            signature: member(&self.sign, "signature").ok_or_else(mismatch)?,
+            data: self.data.as_str().and_then(decode).ok_or_else(mismatch)?,
+        })
+    }
+}
+
+/// The answer to a payload without a signature by the key that is to sign it.
+pub(crate) fn signature_mismatch(check: Option<Check>) -> Error {
+    let error = Error::bad_request(
+        "SignatureMismatch",
+        "The payload is not signed by the key that is to sign it.",
+    );
+    match check {
+        Some(check) => error.with_detail(detail(check)),
+        None => error,
     }
 }
 

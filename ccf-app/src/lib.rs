@@ -4,20 +4,26 @@
 //! A handler sees [`ccf_rs`] only, so the same application runs on the embedded node and on a CCF node. What hands out a secret takes
 //! an [`attestation::AppraisedClaims`], and nothing but an appraisal makes one.
 
+mod ca;
 mod callers;
 mod contracts;
 mod delegates;
 mod deployment;
 mod envelope;
+mod governed;
 mod ids;
 mod json;
+mod oidc;
 mod options;
 mod platform;
 mod policies;
+mod private;
 mod proposals;
 mod releases;
 mod replays;
 mod secrets;
+mod service_keys;
+mod signing;
 #[cfg(test)]
 mod tests;
 
@@ -49,6 +55,9 @@ pub fn application(settings: Settings) -> Application {
         releases::endpoints,
         options::endpoints,
         deployment::endpoints,
+        oidc::endpoints,
+        signing::endpoints,
+        ca::endpoints,
     ];
     let endpoints = nouns
         .into_iter()

@@ -12,9 +12,7 @@
 //! See [`crate::releases`]: the record of a release and the answer belong to one transaction, and a value reaches a caller only wrapped to
 //! the attested key.
 
-use ccf_rs::{
-    Caller, Context, Endpoints, Error, Raw, ReadContext, Reply, Result, Table, WriteContext,
-};
+use ccf_rs::{Caller, Context, Endpoints, Error, ReadContext, Reply, Result, Table, WriteContext};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -26,6 +24,7 @@ use crate::envelope::{self, Envelope};
 use crate::ids::{ContractId, SecretId, SecretName};
 use crate::json::given;
 use crate::policies;
+use crate::private::{self, PrivateTable, SecretText};
 use crate::releases::{self, Asked, Given};
 use crate::replays::{self, Seen};
 
@@ -62,7 +61,7 @@ const LONGEST: usize = 25_600;
 /// Owner of what clean rooms store.
 const CLEAN_ROOM: &str = "cleanroom";
 
-fn table(contract: &ContractId) -> Table<String, Vec<u8>, Raw> {
+fn table(contract: &ContractId) -> PrivateTable {
     Table::named(format!("secrets-{contract}"))
 }
 
@@ -76,23 +75,8 @@ struct Row<'a> {
 /// What is read back. Earlier software stored no owner.
 #[derive(Deserialize)]
 struct StoredRow {
-    value: Secret,
+    value: SecretText,
     owner: Option<Owner>,
-}
-
-/// A secret value in memory: without `Debug`, `Display` or `Serialize`, and zeroed when dropped.
-struct Secret(Zeroizing<String>);
-
-impl Secret {
-    fn into_bytes(mut self) -> Vec<u8> {
-        std::mem::take(&mut *self.0).into_bytes()
-    }
-}
-
-impl<'de> Deserialize<'de> for Secret {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
-    }
 }
 
 /// Who stored a secret.
@@ -259,8 +243,8 @@ fn store(
     owner: &Owner,
 ) -> Result<Reply> {
     let table = table(contract);
-    let key = id.as_str().to_owned();
-    if let Some(stored) = read(ctx, &table, &key)?
+    let stored: Option<StoredRow> = private::read(ctx, &table, id.as_str())?;
+    if let Some(stored) = stored
         && stored.owner.is_some_and(|first| first != *owner)
     {
         return Err(Error::refused(
@@ -269,28 +253,8 @@ fn store(
             "A secret of this id belongs to somebody else.",
         ));
     }
-    let row = serde_json::to_vec(&Row { value, owner })
-        .map_err(|_| Error::Internal("a secret could not be encoded".to_owned()))?;
-    let row = Zeroizing::new(row);
-    ctx.writer().put(table.name(), key.as_bytes(), &row)?;
+    private::write(ctx, &table, id.as_str(), &Row { value, owner })?;
     SecretReference::reply(id)
-}
-
-fn read<C: Context>(
-    ctx: &mut C,
-    table: &Table<String, Vec<u8>, Raw>,
-    key: &String,
-) -> Result<Option<StoredRow>> {
-    let Some(bytes) = ctx.read(table).get(key)?.map(Zeroizing::new) else {
-        return Ok(None);
-    };
-    serde_json::from_slice(&bytes)
-        .map(Some)
-        .map_err(|e| Error::Stored {
-            table: table.name().to_owned(),
-            // The reader's own words could quote the value.
-            reason: format!("{:?} error at column {}", e.classify(), e.column()),
-        })
 }
 
 fn release(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
@@ -308,7 +272,7 @@ fn release(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
         made: exists,
     };
     releases::release(app, ctx, &envelope, &asked, |ctx, _| {
-        let stored = read(ctx, &table(&contract), &id.to_owned())?
+        let stored: StoredRow = private::read(ctx, &table(&contract), id)?
             .ok_or_else(|| Error::not_found("SecretNotFound", "There is no such secret."))?;
         Ok(Given::new(stored.value.into_bytes()))
     })

@@ -32,6 +32,35 @@ function next(request) {
 keySwitch("enable_oidc_issuer", "oidc_issuer_enable_rotate_signing_key", "oidc_issuer");
 keySwitch("enable_signing", "signing_enable_rotate_signing_key", "signing");
 
+// CON-65: a subject of tokens, or a beginning of subjects, is listed for one contract (W8). This table says for which: the
+// application looks up whose a subject is (`=` before it), or whose the way it begins (`^`).
+function listedSubjects(options) {
+  const exact = (options.tokenSubjects ?? []).map((subject) => `=${subject}`);
+  const prefixes = (options.tokenSubjectPrefixes ?? []).map((prefix) => `^${prefix}`);
+  return [...exact, ...prefixes];
+}
+
+function checkSubjects(contractId, options) {
+  const subjects = gov("token_subjects");
+  for (const key of listedSubjects(options)) {
+    const owner = subjects.getText(key);
+    if (owner !== undefined && owner !== contractId) {
+      refuse("CON-65", `subject ${key.slice(1)} is listed for contract ${owner}`);
+    }
+  }
+}
+
+function setSubjects(contractId, options) {
+  checkSubjects(contractId, options);
+  const subjects = gov("token_subjects");
+  const old = [];
+  subjects.handle.forEach((owner, key) => {
+    if (ccf.bufToStr(owner) === contractId) old.push(ccf.bufToStr(key));
+  });
+  for (const key of old) subjects.delete(key);
+  for (const key of listedSubjects(options)) subjects.setText(key, contractId);
+}
+
 action("set_oidc_issuer_url", {
   check(args) {
     checkHttpsUrl(args.issuer_url, "issuer_url");

@@ -35,6 +35,8 @@ const OPTIONS = new Map([
   ["tokenSubjectPrefixes", [textList(checkName)]],
   ["tokenAudiences", [textList(checkName)]],
   ["tokenIssuers", [textList(checkHttpsUrl)]],
+  // The algorithm that the issuer's documents name; tokens are PS256 whatever they say (W31).
+  ["tokenPublishedAlgorithm", [(value, field) => checkOneOf(value, ["RS256", "PS256", "none"], field), { contract: false }]],
   // Times in tokens are texts, as existing clients were given them, and not numbers.
   ["tokenTimesAsText", [checkBoolean]],
   // What a contract's certificate authority endorses (W13): names under these suffixes, for so many days.
@@ -73,10 +75,13 @@ action("set_contract_options", {
   check(args) {
     checkAccepted(args.contractId);
     checkOptions(args.options, "contract");
+    checkSubjects(args.contractId, args.options);
   },
   apply(args, proposalId) {
     const table = gov("contract_options");
-    table.set(args.contractId, mergeOptions(table.get(args.contractId), args.options, proposalId));
+    const merged = mergeOptions(table.get(args.contractId), args.options, proposalId);
+    table.set(args.contractId, merged);
+    setSubjects(args.contractId, merged.options);
   },
 });
 

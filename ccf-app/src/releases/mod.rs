@@ -27,7 +27,7 @@ use crate::options;
 use crate::policies::{self, ContractPolicy, Source};
 
 pub(crate) use denials::Counters;
-pub(crate) use record::{Issued, Kind};
+pub(crate) use record::{Issued, IssuedCertificate, IssuedSignature, IssuedToken, Kind};
 
 pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
     list::endpoints(endpoints)
@@ -52,10 +52,6 @@ pub(crate) struct Given {
     warnings: Vec<&'static str>,
 }
 
-#[expect(
-    dead_code,
-    reason = "what issues tokens, certificates and signatures is not there yet"
-)]
 impl Given {
     pub(crate) fn new(plaintext: Vec<u8>) -> Self {
         Self {

@@ -2,14 +2,17 @@
 //!
 //! What governance writes is put into its tables by hand; the constitution has its own tests.
 
+mod ca;
 mod callers;
 mod contracts;
 mod delegates;
+mod oidc;
 mod openapi;
 mod options;
 mod platform;
 mod releases;
 mod secrets;
+mod signing;
 
 use attestation::{ClientKey, TrustAnchors, simulated};
 use base64::Engine;
@@ -121,6 +124,12 @@ impl Scene {
             "signature": STANDARD.encode(self.key.sign(&data).unwrap()),
         });
         envelope
+    }
+
+    /// What an answer wraps, unwrapped by the attested key.
+    fn unwrapped(&self, body: &Value) -> String {
+        let wrapped = STANDARD.decode(body["value"].as_str().unwrap()).unwrap();
+        String::from_utf8(self.key.unwrap(&wrapped).unwrap().to_vec()).unwrap()
     }
 
     fn release(&mut self, envelope: &Value) -> (u16, Value) {

@@ -197,6 +197,12 @@ fn fits(schema: &Value, value: &Value) -> Result<(), String> {
             "maxLength" => value
                 .as_str()
                 .is_none_or(|v| v.len() as u64 <= want.as_u64().unwrap()),
+            "minItems" => value
+                .as_array()
+                .is_none_or(|v| v.len() as u64 >= want.as_u64().unwrap()),
+            "maxItems" => value
+                .as_array()
+                .is_none_or(|v| v.len() as u64 <= want.as_u64().unwrap()),
             "description" | "title" | "default" | "format" | "pattern" => true,
             other => panic!("teach this test the rule {other}"),
         };

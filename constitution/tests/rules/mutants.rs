@@ -382,6 +382,18 @@ const MUTANTS: &[Mutant] = &[
         options::an_option_is_known_in_its_place_and_has_a_value_of_its_kind,
     ),
     (
+        "CON-65",
+        "if (owner !== undefined && owner !== contractId) {",
+        "if (false) {",
+        options::a_subject_of_tokens_belongs_to_one_contract,
+    ),
+    (
+        "CON-65",
+        "for (const key of old) subjects.delete(key);",
+        "",
+        options::a_subject_of_tokens_belongs_to_one_contract,
+    ),
+    (
         "CON-70",
         "if (!FAMILIES[family].includes(name)) refuse(\"CON-70\"",
         "if (false) refuse(\"CON-70\"",

@@ -95,3 +95,40 @@ pub fn members_decide_about_options() {
             .is(Rejected, "CON-11");
     }
 }
+
+/// W8: one contract's clean rooms cannot get a subject that members gave to another.
+#[test]
+pub fn a_subject_of_tokens_belongs_to_one_contract() {
+    let mut c = contract();
+    c.accept_contract("l");
+    let set = |contract: &str, options: Value| json!({"contractId": contract, "options": options});
+    let options = json!({"tokenSubjects": ["s", "t"], "tokenSubjectPrefixes": ["p-"]});
+    c.enact("set_contract_options", set("k", options));
+    let owner = |c: &Consortium, key: &str| {
+        let table = c.kv.tables.get("public:ccf.gov.token_subjects")?;
+        let bytes: &Vec<u8> = table.get(key.as_bytes())?;
+        Some(String::from_utf8(bytes.clone()).unwrap())
+    };
+    assert_eq!(owner(&c, "=s").as_deref(), Some("k"));
+    assert_eq!(owner(&c, "^p-").as_deref(), Some("k"));
+    assert_eq!(owner(&c, "^s"), None);
+    for options in [
+        json!({"tokenSubjects": ["s"]}),
+        json!({"tokenSubjectPrefixes": ["x", "p-"]}),
+    ] {
+        let got = c.broken_rule("set_contract_options", set("l", options));
+        assert_eq!(got.as_deref(), Some("CON-65"));
+    }
+    // What is no longer listed is free; what is not spoken of stays.
+    c.enact(
+        "set_contract_options",
+        set("k", json!({"tokenSubjects": ["t"]})),
+    );
+    assert_eq!(owner(&c, "=s"), None);
+    assert_eq!(owner(&c, "^p-").as_deref(), Some("k"));
+    c.enact(
+        "set_contract_options",
+        set("l", json!({"tokenSubjects": ["s"]})),
+    );
+    assert_eq!(owner(&c, "=s").as_deref(), Some("l"));
+}
