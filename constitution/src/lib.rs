@@ -35,6 +35,7 @@ mod engine;
 mod error;
 mod host;
 mod in_process;
+pub mod jwt_keys;
 mod limits;
 mod memory;
 mod runtime;

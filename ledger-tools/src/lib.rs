@@ -3,8 +3,10 @@
 //! - [`verify_directory`]: every byte and every signature, on all cores, in bounded memory ([`Report`], [`Verdict`]).
 //! - [`Timeline`], [`Releases`], [`Access`], [`Recoveries`]: what an auditor asks; [`ReportPage`]: all of it on one page.
 //! - [`Replay`]: the transactions of a verified ledger one by one; [`Tables`]: rows as they were at a position.
+//! - [`judge_directory`]: whether what was decided was decided by those whose decision it was ([`Legitimacy`]).
 //!
-//! The checks themselves are [`ledger::Walk`]'s and have numbers (`docs/checks.md`).
+//! The checks themselves are [`ledger::Walk`]'s and [`Judge`]'s, and have numbers
+//! (`docs/checks.md`).
 
 #![forbid(unsafe_code)]
 
@@ -15,6 +17,7 @@ mod directory;
 mod error;
 mod export;
 mod history;
+mod legitimacy;
 mod recoveries;
 mod releases;
 mod replay;
@@ -38,6 +41,7 @@ pub use ledger::{
     Anchor, Check, Checkpoint, CheckpointError, Entry, Fault, LocatedFault, PublicKey, Report,
     RsaPrivateKey, Seqno, TxId, Verdict,
 };
+pub use legitimacy::{Breach, Judge, Legitimacy, LocatedBreach, Rule, Unjudged, judge_directory};
 pub use recoveries::{Identity, Note, Recoveries};
 pub use releases::{Decision, Filter, Release, Releases};
 pub use replay::{Replay, Transaction, replay_signed};

@@ -93,6 +93,12 @@ impl Tables {
             .map(|(key, row)| (key.as_slice(), row))
     }
 
+    /// Whether a table was ever written.
+    #[must_use]
+    pub fn knows(&self, table: &str) -> bool {
+        self.tables.contains_key(table)
+    }
+
     /// All tables by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Table)> {
         self.tables

@@ -3,8 +3,10 @@
 use aws_lc_rs::digest::{Digest as RawDigest, SHA256};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA256_ASN1,
-    ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA256_ASN1, EcdsaVerificationAlgorithm, UnparsedPublicKey,
+    ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA256_ASN1, ECDSA_P521_SHA512_FIXED,
+    EcdsaVerificationAlgorithm, UnparsedPublicKey,
 };
+use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::hash::Digest;
@@ -80,6 +82,17 @@ impl PublicKey {
         Self::from_spki(certificate.public_key())
     }
 
+    /// The key of a certificate request in PEM. That its owner signed it is not looked at.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub fn of_certificate_request(text: &str) -> Result<Self, KeyError> {
+        let (_, der) = pem::decode(text, &["CERTIFICATE REQUEST"])?;
+        let (_, request) =
+            X509CertificationRequest::from_der(&der).map_err(|_| KeyError::Certificate)?;
+        Self::from_spki(&request.certification_request_info.subject_pki)
+    }
+
     /// From a SubjectPublicKeyInfo in DER.
     ///
     /// # Errors
@@ -145,16 +158,16 @@ impl PublicKey {
             .map_err(|_| KeyError::Signature)
     }
 
-    /// Checks `r || s` over a message with the hash that belongs to the curve (ES256 on
-    /// P-256, ES384 on P-384; CCF's services have no other).
+    /// Checks `r || s` over a message with the hash that belongs to the curve: ES256 on P-256, ES384 on
+    /// P-384, ES512 on P-521.
     ///
     /// # Errors
-    /// [`KeyError::Signature`], [`KeyError::Curve`].
+    /// [`KeyError::Signature`].
     pub fn verify_fixed(&self, message: &[u8], signature: &[u8]) -> Result<(), KeyError> {
         let algorithm: &'static EcdsaVerificationAlgorithm = match self.curve {
             Curve::P256 => &ECDSA_P256_SHA256_FIXED,
             Curve::P384 => &ECDSA_P384_SHA384_FIXED,
-            Curve::P521 => return Err(KeyError::Curve),
+            Curve::P521 => &ECDSA_P521_SHA512_FIXED,
         };
         UnparsedPublicKey::new(algorithm, &self.point)
             .verify(message, signature)

@@ -19,6 +19,7 @@ mod id;
 mod json;
 mod key;
 mod merkle;
+mod message;
 pub mod pem;
 mod pieces;
 mod rsa;
@@ -46,6 +47,7 @@ pub use id::{ParseTxIdError, Seqno, TxId, View};
 pub use json::{Base64, canonical, integer_key, is_canonical};
 pub use key::{Curve, KeyError, PublicKey, Signer, SigningFailed};
 pub use merkle::{MerkleTree, Proof, ProofStep, TREE_MAP, TreeError, fold_proof};
+pub use message::{GovernanceMessage, MessageError};
 pub use pieces::{Piece, Pieces, Source};
 pub use rsa::{RsaError, RsaPrivateKey, RsaPublicKey};
 pub use secret::{

@@ -8,6 +8,7 @@ use aws_lc_rs::signature::{
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ccf_rs::{Caller, Error, Headers, JwtClaims, ReadHost};
+use constitution::jwt_keys::host_of;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as JsonValue};
 use x509_parser::oid_registry;
@@ -242,14 +243,6 @@ impl<'t> Token<'t> {
         self.issuer == constraint.replace("{tenantid}", tenant)
             && first_segment == Some(tenant.as_str())
     }
-}
-
-/// Host of a URL with a scheme, without user information and port.
-pub(crate) fn host_of(url: &str) -> Option<&str> {
-    let (_, rest) = url.split_once("://")?;
-    let authority = rest.split(['/', '?', '#']).next()?;
-    let host = authority.rsplit_once('@').map_or(authority, |(_, h)| h);
-    Some(host.split_once(':').map_or(host, |(name, _)| name))
 }
 
 fn object(segment: &str) -> Option<Map<String, JsonValue>> {

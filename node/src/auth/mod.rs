@@ -21,7 +21,6 @@ use ccf_rs::{Auth, Caller, Error, Headers, HostError, ReadHost, Reply};
 use serde_json::{Value as JsonValue, json};
 
 use crate::frontend::{Authenticate, Credentials, Unauthenticated};
-pub(crate) use jwt::host_of;
 
 pub use certificate::{certificate_id, pem_to_der};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
-use constitution::{Effects, Kv};
+use constitution::{Effects, Kv, jwt_keys};
 use ledger::{
     ENCRYPTED_SECRETS_MAP, EncryptedNodeSecret, EncryptedSecretsRow, HISTORICAL_SECRET_MAP,
     HistoricalSecretRow, LedgerSecret, RsaPublicKey, SINGLE_KEY, Seqno,
@@ -16,7 +16,7 @@ use super::tables::{
     ENCRYPTED_SUBMITTED_SHARES, NODE_INFO, NodeInfo, PREVIOUS_SERVICE_IDENTITY, SERVICE_INFO,
     ServiceInfo,
 };
-use super::{NodeServices, jwt_keys, opening, shares};
+use super::{NodeServices, opening, shares};
 
 const LAST_RECOVERY_TYPE_MAP: &str = "public:ccf.internal.last_recovery_type";
 

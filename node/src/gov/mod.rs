@@ -4,7 +4,6 @@
 //! gives is [`NodeServices`].
 mod digests;
 mod effects;
-mod jwt_keys;
 mod kv;
 mod opening;
 mod proposals;

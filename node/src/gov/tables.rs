@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use ccf_rs::{MemberId, Raw, Singleton, Table, Text, TxId, UserId};
+use constitution::jwt_keys::{self, JwtKey};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as JsonValue};
 
@@ -21,8 +22,7 @@ pub(crate) static JS_RUNTIME_OPTIONS: Table<Singleton, Vec<u8>, Raw> =
 pub(crate) static CA_CERT_BUNDLES: Table<String, String> =
     Table::json("public:ccf.gov.tls.ca_cert_bundles");
 pub(crate) static JWT_ISSUERS: Table<String, Any> = Table::json("public:ccf.gov.jwt.issuers");
-pub(crate) static JWT_KEYS: Table<String, Vec<JwtKey>> =
-    Table::json("public:ccf.gov.jwt.public_signing_keys_metadata_v2");
+pub(crate) static JWT_KEYS: Table<String, Vec<JwtKey>> = Table::json(jwt_keys::TABLE);
 pub(crate) static MEMBER_ACKS: Table<MemberId, MemberAck> =
     Table::json("public:ccf.gov.members.acks");
 pub(crate) static MEMBER_CERTS: Table<MemberId, String, Text> =
@@ -159,16 +159,6 @@ pub(crate) struct NodeInfo {
     pub(crate) status: String,
     #[serde(flatten)]
     pub(crate) other: Map<String, JsonValue>,
-}
-
-/// An element of a row of `jwt.public_signing_keys_metadata_v2`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct JwtKey {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) constraint: Option<String>,
-    pub(crate) issuer: String,
-    /// Base64 of the DER SubjectPublicKeyInfo.
-    pub(crate) public_key: String,
 }
 
 /// What governance reads of `internal.signatures`.

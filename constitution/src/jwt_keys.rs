@@ -1,4 +1,5 @@
-//! Keys of token issuers (CCF interface, section 3.2, "Populating keys").
+//! Keys of token issuers (CCF interface, section 3.2, "Populating keys"): what a host does when a constitution sets or
+//! removes them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,12 +7,34 @@ use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
 use aws_lc_rs::rsa::PublicKeyComponents;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use constitution::{Kv, KvError};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::tables::{JWT_KEYS, JwtKey};
-use crate::auth::host_of;
+use crate::store::{Kv, KvError};
+
+/// The table that holds them: key id to a list of [`JwtKey`].
+pub const TABLE: &str = "public:ccf.gov.jwt.public_signing_keys_metadata_v2";
+
+/// An element of a row of [`TABLE`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JwtKey {
+    /// What the issuer of a token must be, besides coming from the issuer the key is registered under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub constraint: Option<String>,
+    /// The issuer the key is registered under.
+    pub issuer: String,
+    /// Base64 of the DER SubjectPublicKeyInfo.
+    pub public_key: String,
+}
+
+/// Host of a URL with a scheme, without user information and port.
+#[must_use]
+pub fn host_of(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit_once('@').map_or(authority, |(_, h)| h);
+    Some(host.split_once(':').map_or(host, |(name, _)| name))
+}
 
 /// Keys of one set; more are refused.
 const MAX_KEYS: usize = 1000;
@@ -36,7 +59,10 @@ struct Jwk {
 
 /// Replaces all keys of `issuer` by those of `jwks`; of two with one kid the first counts.
 /// Entries that stay as they are, are not written again.
-pub(super) fn replace(kv: &mut dyn Kv, issuer: &str, jwks: &str) -> Result<(), String> {
+///
+/// # Errors
+/// Why the set is refused, as the script is told.
+pub fn replace(kv: &mut dyn Kv, issuer: &str, jwks: &str) -> Result<(), String> {
     let set: Jwks =
         serde_json::from_str(jwks).map_err(|e| format!("JWKS for issuer {issuer}: {e}"))?;
     if set.keys.is_empty() {
@@ -87,7 +113,10 @@ pub(super) fn replace(kv: &mut dyn Kv, issuer: &str, jwks: &str) -> Result<(), S
 }
 
 /// Removes all keys of `issuer`.
-pub(super) fn remove(kv: &mut dyn Kv, issuer: &str) -> Result<(), String> {
+///
+/// # Errors
+/// When the table cannot be read.
+pub fn remove(kv: &mut dyn Kv, issuer: &str) -> Result<(), String> {
     for (kid, before) in rows(kv)? {
         let after: Vec<JwtKey> = before
             .iter()
@@ -102,7 +131,7 @@ pub(super) fn remove(kv: &mut dyn Kv, issuer: &str) -> Result<(), String> {
 fn rows(kv: &mut dyn Kv) -> Result<BTreeMap<String, Vec<JwtKey>>, String> {
     let mut rows = BTreeMap::new();
     let mut broken = false;
-    kv.for_each(JWT_KEYS.name(), &mut |kid, value| match (
+    kv.for_each(TABLE, &mut |kid, value| match (
         String::from_utf8(kid.to_vec()),
         serde_json::from_slice(value),
     ) {
@@ -123,11 +152,10 @@ fn write(kv: &mut dyn Kv, kid: &str, before: &[JwtKey], after: &[JwtKey]) -> Res
         return Ok(());
     }
     if after.is_empty() {
-        return kv.remove(JWT_KEYS.name(), kid.as_bytes()).map_err(text);
+        return kv.remove(TABLE, kid.as_bytes()).map_err(text);
     }
     let value = serde_json::to_vec(after).map_err(|e| e.to_string())?;
-    kv.put(JWT_KEYS.name(), kid.as_bytes(), &value)
-        .map_err(text)
+    kv.put(TABLE, kid.as_bytes(), &value).map_err(text)
 }
 
 fn text(error: KvError) -> String {
