@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod ccf;
+pub mod ledger_writer;
 pub mod scene;
 pub mod service;
 

@@ -30,7 +30,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("probe", &["ccf-rs"]),
     (
         "tests",
-        &["attestation", "constitution", "governance", "node", "probe"],
+        &[
+            "attestation",
+            "constitution",
+            "governance",
+            "ledger",
+            "node",
+            "probe",
+        ],
     ),
 ];
 

@@ -1,6 +1,7 @@
 //! What a transaction wrote, and comparing it with what it should have written.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use ledger::{Entry, PublicKey};
 use serde_json::Value;
@@ -78,6 +79,9 @@ pub(super) struct Allowed<'e> {
     pub(super) applied: bool,
     /// Whether token keys were set in the tables of an older version.
     pub(super) old_token_keys: bool,
+    /// When scripts ran here, in milliseconds since 1970. A number from this range that they wrote is the time, which was
+    /// another when the service ran them.
+    pub(super) clock: RangeInclusive<u64>,
 }
 
 /// Compares all writes but those under `checked`, which was looked at already. True when something was written that cannot be
@@ -101,7 +105,7 @@ pub(super) fn compare(
             continue;
         }
         match wanted.get(place) {
-            Some(want) if same(*want, *value, allowed.certificates, table) => {}
+            Some(want) if same(*want, *value, allowed, table) => {}
             Some(_) => return Err(differs(draft, place, *value, allowed.applied)),
             // Removing what was not there changes nothing; rows of applications are not followed.
             None if value.is_none() && draft.before().row(table, key).is_none() => {
@@ -133,6 +137,7 @@ impl Allowed<'_> {
     }
 }
 
+/// A write that is not the one that should stand there.
 fn differs(
     draft: &Draft<'_>,
     place: &(&str, &[u8]),
@@ -141,11 +146,36 @@ fn differs(
 ) -> Breach {
     let want = draft.effective().get(place).copied();
     let rule = rule_of(place.0, value.is_none(), applied);
+    if let (Some(Some(want)), Some(value)) = (want, value)
+        && let (Ok(want), Ok(value)) = (serde_json::from_slice(want), serde_json::from_slice(value))
+    {
+        let (path, got, want) = first_difference(&value, &want, String::new());
+        let show = |value: &Value| describe(place, Some(value.to_string().as_bytes()));
+        return rule.broken(show(got) + &path, show(want) + &path);
+    }
     let want = want.map_or_else(
         || "nothing written there".to_owned(),
         |want| describe(place, want),
     );
     rule.broken(describe(place, value), want)
+}
+
+/// The innermost part in which two values differ first, and where it is.
+fn first_difference<'v>(
+    got: &'v Value,
+    want: &'v Value,
+    path: String,
+) -> (String, &'v Value, &'v Value) {
+    if let (Value::Object(left), Value::Object(right)) = (got, want)
+        && left.keys().eq(right.keys())
+    {
+        for (name, value) in left {
+            if let Some(other) = right.get(name).filter(|other| *other != value) {
+                return first_difference(value, other, format!("{path} in {name}"));
+            }
+        }
+    }
+    (path, got, want)
 }
 
 /// Which rule a write to a table breaks.
@@ -185,12 +215,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Equal bytes, or equal JSON; a token of a certificate stands for any text.
-fn same(
-    want: Option<&[u8]>,
-    got: Option<&[u8]>,
-    certificates: &[Certificate],
-    table: &str,
-) -> bool {
+fn same(want: Option<&[u8]>, got: Option<&[u8]>, allowed: &Allowed<'_>, table: &str) -> bool {
     let (Some(want), Some(got)) = (want, got) else {
         return want == got;
     };
@@ -208,44 +233,45 @@ fn same(
                     }
                 }
             }
-            same_json(&want, &got, certificates)
+            same_json(&want, &got, allowed)
         }
         _ => match (std::str::from_utf8(want), std::str::from_utf8(got)) {
-            (Ok(want), Ok(got)) => same_text(want, got, certificates),
+            (Ok(want), Ok(got)) => same_text(want, got, allowed),
             _ => false,
         },
     }
 }
 
-fn same_json(want: &Value, got: &Value, certificates: &[Certificate]) -> bool {
+fn same_json(want: &Value, got: &Value, allowed: &Allowed<'_>) -> bool {
     match (want, got) {
-        (Value::String(want), Value::String(got)) => same_text(want, got, certificates),
+        (Value::String(want), Value::String(got)) => same_text(want, got, allowed),
+        (Value::Number(want), Value::Number(got)) => {
+            let time = want
+                .as_u64()
+                .is_some_and(|want| allowed.clock.contains(&want));
+            want == got || (time && got.is_u64())
+        }
         (Value::Array(want), Value::Array(got)) => {
-            want.len() == got.len()
-                && want
-                    .iter()
-                    .zip(got)
-                    .all(|(want, got)| same_json(want, got, certificates))
+            let mut pairs = want.iter().zip(got);
+            want.len() == got.len() && pairs.all(|(want, got)| same_json(want, got, allowed))
         }
         (Value::Object(want), Value::Object(got)) => {
-            want.len() == got.len()
-                && want.iter().all(|(name, want)| {
-                    got.get(name)
-                        .is_some_and(|got| same_json(want, got, certificates))
-                })
+            let same = |(name, want)| {
+                got.get(name)
+                    .is_some_and(|got| same_json(want, got, allowed))
+            };
+            want.len() == got.len() && want.iter().all(same)
         }
         _ => want == got,
     }
 }
 
-fn same_text(want: &str, got: &str, certificates: &[Certificate]) -> bool {
+fn same_text(want: &str, got: &str, allowed: &Allowed<'_>) -> bool {
+    let mut certificates = allowed.certificates.iter().enumerate();
     want == got
-        || certificates
-            .iter()
-            .enumerate()
-            .any(|(number, certificate)| {
-                want == certificate_token(number) && certificate.found(got)
-            })
+        || certificates.any(|(number, certificate)| {
+            want == certificate_token(number) && certificate.found(got)
+        })
 }
 
 /// The service's key as its information says.

@@ -1,6 +1,7 @@
 //! Proposals, ballots and withdrawals (CCF interface, sections 1.3 to 1.6 and 4.3).
 
 use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -260,6 +261,7 @@ fn withdrawal(
         certificates: &[],
         applied: false,
         old_token_keys: false,
+        clock: 0..=0,
     };
     let uncompared = compare(actual, &draft, &allowed, (PROPOSALS_INFO, id.as_bytes()))?;
     Ok(Act {
@@ -313,6 +315,7 @@ fn decide(
     check_info(actual, decision.id, &info, Rule::Ballot)?;
     let mut noted = Noted::new(bench.tables);
     let applied = info.state == ACCEPTED;
+    let began = milliseconds();
     if applied {
         let constitution = constitution(bench.tables)?;
         bench
@@ -338,6 +341,7 @@ fn decide(
         certificates: &noted.certificates,
         applied,
         old_token_keys,
+        clock: began..=milliseconds(),
     };
     let checked = (PROPOSALS_INFO, decision.id.as_bytes());
     let uncompared = compare(actual, &draft, &allowed, checked)?;
@@ -346,6 +350,12 @@ fn decide(
         state: info.state,
         uncompared,
     })
+}
+
+/// The clock that scripts see.
+fn milliseconds() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
 }
 
 type Counted = (BTreeMap<String, bool>, BTreeMap<String, ScriptFailure>);

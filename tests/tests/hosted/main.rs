@@ -3,6 +3,7 @@
 
 mod ccf;
 mod durability;
+mod legitimacy;
 mod misuse;
 mod recovery;
 mod rehearsal;

@@ -74,6 +74,9 @@ fn the_demo_tells_its_story_and_its_ledger_is_ccfs() {
     ] {
         assert!(story.contains(line), "{line:?} is not in\n{story}");
     }
+    let options = ledger_tools::VerifyOptions::default();
+    let (_, government) = ledger_tools::judge_directory(&folder.join("ledger"), &options).unwrap();
+    assert!(government.holds(), "{government:?}");
     if let Some(python) = python("the_demo_tells_its_story_and_its_ledger_is_ccfs") {
         read_ledger(&python, &folder);
     }
