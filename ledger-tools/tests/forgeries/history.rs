@@ -103,7 +103,8 @@ impl History {
     /// The service is open.
     pub(crate) fn open() -> Self {
         let mut history = Self::active();
-        let proposal = history.propose(0, history.opening());
+        let opening = history.opening();
+        let proposal = history.propose(0, &opening);
         history.vote_all(&proposal);
         history
     }
@@ -112,7 +113,7 @@ impl History {
         let certificate = self.writer.service_certificate.as_str();
         action(
             "transition_service_to_open",
-            json!({ "next_service_identity": certificate }),
+            &json!({ "next_service_identity": certificate }),
         )
     }
 
@@ -209,7 +210,7 @@ impl History {
         self.sign();
     }
 
-    pub(crate) fn propose(&mut self, member: usize, proposal: Value) -> String {
+    pub(crate) fn propose(&mut self, member: usize, proposal: &Value) -> String {
         let payload = proposal.to_string();
         let envelope = self.envelope(member, &MessageType::Proposal, payload.as_bytes());
         self.propose_message(member, &envelope, &payload)
@@ -285,7 +286,7 @@ impl History {
     }
 
     /// Proposes and votes until it is decided.
-    pub(crate) fn accept(&mut self, proposal: Value) -> String {
+    pub(crate) fn accept(&mut self, proposal: &Value) -> String {
         let proposal = self.propose(0, proposal);
         self.vote_all(&proposal);
         proposal
@@ -383,7 +384,7 @@ impl History {
             "previous_service_identity": previous,
             "next_service_identity": self.writer.service_certificate,
         });
-        self.accept(action("transition_service_to_open", args));
+        self.accept(&action("transition_service_to_open", &args));
     }
 
     pub(crate) fn submit_share(&mut self, member: &str) {
@@ -405,14 +406,14 @@ impl History {
     }
 }
 
-pub(crate) fn action(name: &str, args: Value) -> Value {
+pub(crate) fn action(name: &str, args: &Value) -> Value {
     json!({ "actions": [{ "name": name, "args": args }] })
 }
 
 pub(crate) fn contract(name: &str) -> Value {
     action(
         "set_contract",
-        json!({ "contractId": name, "contract": { "data": "terms" } }),
+        &json!({ "contractId": name, "contract": { "data": "terms" } }),
     )
 }
 

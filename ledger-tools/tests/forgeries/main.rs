@@ -68,21 +68,21 @@ fn without(table: &str, set: &mut WriteSet) {
 #[test]
 fn an_honest_history_holds() {
     let mut history = History::open();
-    history.accept(contract("c1"));
-    let withdrawn = history.propose(1, contract("c2"));
+    history.accept(&contract("c1"));
+    let withdrawn = history.propose(1, &contract("c2"));
     history.withdraw(1, &withdrawn);
-    let disputed = history.propose(2, contract("c3"));
+    let disputed = history.propose(2, &contract("c3"));
     history.vote(0, &disputed, NO);
-    history.accept(action("trigger_ledger_rekey", Value::Null));
-    history.accept(action("trigger_recovery_shares_refresh", Value::Null));
+    history.accept(&action("trigger_ledger_rekey", &Value::Null));
+    history.accept(&action("trigger_recovery_shares_refresh", &Value::Null));
     let certificate = people()[3].certificate().to_pem();
     let key = people()[3].encryption_key().unwrap().public_key_pem();
     let args = json!({ "cert": certificate, "encryption_pub_key": key.unwrap() });
-    history.accept(action("set_member", args));
+    history.accept(&action("set_member", &args));
     history.activate(3);
     let days = json!({ "valid_from": "2026-01-01T00:00:00Z", "validity_period_days": 10 });
-    let renewal = action("set_service_certificate_validity", days);
-    let renewal = history.propose(0, renewal);
+    let renewal = action("set_service_certificate_validity", &days);
+    let renewal = history.propose(0, &renewal);
     for member in 0..4 {
         history.vote(member, &renewal, YES);
     }
@@ -187,7 +187,7 @@ fn leg_02_nothing_is_governed_without_an_act() {
             history.changing(|set, _| {
                 set.put(&gov("accepted_contracts"), "c1", r#"{"data":"terms"}"#);
             });
-            history.propose(0, contract("c1"));
+            history.propose(0, &contract("c1"));
         }),
     );
     // Beside an acknowledgement.
@@ -206,7 +206,7 @@ fn leg_03_every_act_is_signed_by_its_member() {
     caught(
         Rule::Envelope,
         open(|history| {
-            let proposal = history.propose(0, contract("c1"));
+            let proposal = history.propose(0, &contract("c1"));
             let kind = MessageType::Ballot(proposal.parse().unwrap());
             let payload = json!({ "ballot": YES }).to_string();
             let mut envelope = sign(&people()[3], &kind, 1, payload.as_bytes()).unwrap();
@@ -223,7 +223,7 @@ fn leg_03_every_act_is_signed_by_its_member() {
     caught(
         Rule::Envelope,
         open(|history| {
-            let proposal = history.propose(0, contract("c1"));
+            let proposal = history.propose(0, &contract("c1"));
             let kind = MessageType::Ballot(proposal.parse().unwrap());
             let payload = json!({ "ballot": YES }).to_string();
             let envelope = history.envelope(1, &kind, payload.as_bytes());
@@ -234,7 +234,7 @@ fn leg_03_every_act_is_signed_by_its_member() {
     caught(
         Rule::Envelope,
         open(|history| {
-            let proposal = history.propose(0, contract("c1"));
+            let proposal = history.propose(0, &contract("c1"));
             history.changing(|set, _| without(&gov("cose_history"), set));
             history.vote(1, &proposal, YES);
         }),
@@ -245,7 +245,7 @@ fn leg_03_every_act_is_signed_by_its_member() {
         open(|history| {
             let envelope = history.envelope(0, &MessageType::Ack, b"{}");
             history.changing(move |set, _| history_row(set, 0, &envelope));
-            history.propose(0, contract("c1"));
+            history.propose(0, &contract("c1"));
         }),
     );
     // One bit of the signature.
@@ -262,7 +262,7 @@ fn leg_03_every_act_is_signed_by_its_member() {
     caught(
         Rule::Envelope,
         open(|history| {
-            history.propose(3, contract("c1"));
+            history.propose(3, &contract("c1"));
         }),
     );
 }
@@ -272,12 +272,12 @@ fn leg_04_only_active_members_decide() {
     let mut history = History::founded();
     history.activate(0);
     history.activate(1);
-    history.propose(2, contract("c1"));
+    history.propose(2, &contract("c1"));
     caught(Rule::Active, history);
     let mut history = History::founded();
     history.activate(0);
     history.activate(1);
-    let proposal = history.propose(0, contract("c1"));
+    let proposal = history.propose(0, &contract("c1"));
     history.vote(2, &proposal, YES);
     caught(Rule::Active, history);
 }
@@ -302,7 +302,7 @@ fn leg_05_what_is_recorded_is_what_was_signed() {
                 let change = |row: &mut Value| row["proposer_id"] = json!(id(1));
                 edit(&gov("proposals_info"), &proposal, change, set);
             });
-            history.propose(0, contract("c1"));
+            history.propose(0, &contract("c1"));
         }),
     );
 }
@@ -330,7 +330,7 @@ fn leg_06_a_proposal_is_named_after_its_place_and_signature() {
         Rule::ProposalId,
         open(|history| {
             history.changing(move |set, _| rename(set));
-            history.propose(0, contract("c1"));
+            history.propose(0, &contract("c1"));
         }),
     );
     // The message and the id of an earlier proposal, of another ledger.
@@ -365,13 +365,13 @@ fn leg_07_the_constitution_admits_the_proposal() {
     caught(
         Rule::Validate,
         open(|history| {
-            history.propose(0, action("no_such_action", json!({})));
+            history.propose(0, &action("no_such_action", &json!({})));
         }),
     );
     caught(
         Rule::Validate,
         open(|history| {
-            history.propose(0, action("set_contract", json!({ "contractId": "c1" })));
+            history.propose(0, &action("set_contract", &json!({ "contractId": "c1" })));
         }),
     );
 }
@@ -394,7 +394,7 @@ fn leg_08_a_proposal_is_made_once() {
         Rule::Replay,
         open(|history| {
             history.now -= 1000;
-            history.propose(0, contract("c1"));
+            history.propose(0, &contract("c1"));
         }),
     );
     // One that is not remembered, so that it can be made again.
@@ -402,7 +402,7 @@ fn leg_08_a_proposal_is_made_once() {
         Rule::Replay,
         open(|history| {
             history.changing(|set, _| without(&gov("cose_recent_proposals"), set));
-            history.propose(0, contract("c1"));
+            history.propose(0, &contract("c1"));
         }),
     );
 }
@@ -413,7 +413,7 @@ fn leg_09_ballots_are_kept() {
     caught(
         Rule::Ballot,
         open(|history| {
-            let proposal = history.propose(0, contract("c1"));
+            let proposal = history.propose(0, &contract("c1"));
             let kind = MessageType::Ballot(proposal.parse().unwrap());
             let payload = json!({ "ballot": NO }).to_string();
             let envelope = history.envelope(1, &kind, payload.as_bytes());
@@ -424,7 +424,7 @@ fn leg_09_ballots_are_kept() {
     caught(
         Rule::Ballot,
         open(|history| {
-            let proposal = history.propose(0, action("trigger_ledger_rekey", Value::Null));
+            let proposal = history.propose(0, &action("trigger_ledger_rekey", &Value::Null));
             history.vote(1, &proposal, NO);
             let key = proposal.clone();
             history.changing(move |set, _| {
@@ -440,7 +440,7 @@ fn leg_09_ballots_are_kept() {
     caught(
         Rule::Ballot,
         open(|history| {
-            let proposal = history.propose(0, action("trigger_ledger_rekey", Value::Null));
+            let proposal = history.propose(0, &action("trigger_ledger_rekey", &Value::Null));
             history.vote(1, &proposal, NO);
             history.vote(1, &proposal, YES);
         }),
@@ -449,7 +449,7 @@ fn leg_09_ballots_are_kept() {
     caught(
         Rule::Ballot,
         open(|history| {
-            let proposal = history.propose(0, contract("c1"));
+            let proposal = history.propose(0, &contract("c1"));
             history.vote(1, &proposal, NO);
             history.vote(2, &proposal, YES);
         }),
@@ -458,7 +458,7 @@ fn leg_09_ballots_are_kept() {
     caught(
         Rule::Ballot,
         open(|history| {
-            let proposal = history.propose(0, contract("c1"));
+            let proposal = history.propose(0, &contract("c1"));
             let key = proposal.clone();
             history.changing(move |set, _| {
                 let stuff = |row: &mut Value| row["ballots"][id(2)] = json!(YES);
@@ -474,7 +474,7 @@ fn leg_10_votes_are_those_of_the_ballots() {
     caught(
         Rule::Votes,
         open(|history| {
-            let proposal = history.propose(0, contract("c1"));
+            let proposal = history.propose(0, &contract("c1"));
             let key = proposal.clone();
             history.changing(move |set, _| {
                 let flip = |row: &mut Value| row["final_votes"][id(1)] = json!(true);
@@ -491,7 +491,7 @@ fn leg_11_the_state_is_what_the_constitution_resolves() {
     caught(
         Rule::State,
         open(|history| {
-            let proposal = history.propose(0, contract("c1"));
+            let proposal = history.propose(0, &contract("c1"));
             let key = proposal.clone();
             history.changing(move |set, _| {
                 let accept = |row: &mut Value| row["state"] = json!("Accepted");
@@ -505,7 +505,7 @@ fn leg_11_the_state_is_what_the_constitution_resolves() {
     caught(
         Rule::State,
         open(|history| {
-            let proposal = history.propose(0, contract("c1"));
+            let proposal = history.propose(0, &contract("c1"));
             let key = proposal.clone();
             history.changing(move |set, _| {
                 let accept = |row: &mut Value| row["state"] = json!("Accepted");
@@ -518,7 +518,7 @@ fn leg_11_the_state_is_what_the_constitution_resolves() {
     caught(
         Rule::State,
         open(|history| {
-            let proposal = history.propose(0, contract("c1"));
+            let proposal = history.propose(0, &contract("c1"));
             history.vote(0, &proposal, YES);
             history.vote(1, &proposal, YES);
             let key = proposal.clone();
@@ -539,15 +539,15 @@ fn leg_11_the_state_is_what_the_constitution_resolves() {
                 let accept = |row: &mut Value| row["state"] = json!("Accepted");
                 edit(&gov("proposals_info"), &proposal, accept, set);
             });
-            history.propose(0, action("trigger_snapshot", Value::Null));
+            history.propose(0, &action("trigger_snapshot", &Value::Null));
         }),
     );
     // A vote on one proposal counted for another.
     caught(
         Rule::State,
         open(|history| {
-            let wanted = history.propose(0, contract("c1"));
-            let forced = history.propose(1, action("trigger_ledger_rekey", Value::Null));
+            let wanted = history.propose(0, &contract("c1"));
+            let forced = history.propose(1, &action("trigger_ledger_rekey", &Value::Null));
             let kind = MessageType::Ballot(wanted.parse().unwrap());
             let payload = json!({ "ballot": YES }).to_string();
             let envelope = history.envelope(2, &kind, payload.as_bytes());
@@ -559,7 +559,7 @@ fn leg_11_the_state_is_what_the_constitution_resolves() {
 /// The last ballot of a proposal, with the transaction changed.
 fn decided(proposal: Value, change: impl FnOnce(&mut WriteSet, &History) + 'static) -> History {
     open(move |history| {
-        let proposal = history.propose(0, proposal);
+        let proposal = history.propose(0, &proposal);
         history.vote(0, &proposal, YES);
         history.vote(1, &proposal, YES);
         history.changing(change);
@@ -589,7 +589,7 @@ fn leg_12_what_was_decided_is_what_was_done() {
     }
     // Another constitution than the one that was voted.
     let lax = constitution::default_module().to_owned() + "\n// changed\n";
-    let proposal = action("set_constitution", json!({ "constitution": lax }));
+    let proposal = action("set_constitution", &json!({ "constitution": lax }));
     let swapped = |set: &mut WriteSet, _: &History| {
         let text = json!(constitution::default_module().to_owned() + "\n// otherwise\n");
         set.put(&gov("constitution"), SINGLE_KEY, text.to_string());
@@ -600,10 +600,11 @@ fn leg_12_what_was_decided_is_what_was_done() {
 
 #[test]
 fn leg_13_only_those_it_is_due_to_get_what_the_service_makes() {
-    let rekey = || action("trigger_ledger_rekey", Value::Null);
+    let rekey = || action("trigger_ledger_rekey", &Value::Null);
     // A share for somebody else, and none for anybody.
     let mut history = History::active();
-    let proposal = history.propose(0, history.opening());
+    let opening = history.opening();
+    let proposal = history.propose(0, &opening);
     history.vote(0, &proposal, YES);
     history.vote(1, &proposal, YES);
     history.changing(|set, _| without(RECOVERY_SHARES_MAP, set));
@@ -638,7 +639,7 @@ fn leg_13_only_those_it_is_due_to_get_what_the_service_makes() {
     );
     // Something else where a certificate was asked for.
     let args = json!({ "valid_from": "2026-01-01T00:00:00Z", "validity_period_days": 10 });
-    let renewal = action("set_service_certificate_validity", args);
+    let renewal = action("set_service_certificate_validity", &args);
     caught(
         Rule::Apply,
         decided(renewal, |set, _| {
@@ -674,14 +675,14 @@ fn leg_14_only_the_proposer_withdraws_and_only_what_is_open() {
     caught(
         Rule::Withdrawal,
         open(|history| {
-            let proposal = history.propose(0, contract("c1"));
+            let proposal = history.propose(0, &contract("c1"));
             history.withdraw(1, &proposal);
         }),
     );
     caught(
         Rule::Withdrawal,
         open(|history| {
-            let proposal = history.propose(0, contract("c1"));
+            let proposal = history.propose(0, &contract("c1"));
             history.vote(1, &proposal, NO);
             history.withdraw(0, &proposal);
         }),
@@ -694,8 +695,8 @@ fn leg_15_records_stay_until_they_are_decided() {
     caught(
         Rule::Pruning,
         open(|history| {
-            let wanted = history.propose(0, contract("c1"));
-            let other = history.propose(1, contract("c2"));
+            let wanted = history.propose(0, &contract("c1"));
+            let other = history.propose(1, &contract("c2"));
             history.changing(move |set, _| {
                 set.remove(&gov("proposals"), wanted.as_str());
                 set.remove(&gov("proposals_info"), wanted.as_str());
@@ -707,9 +708,9 @@ fn leg_15_records_stay_until_they_are_decided() {
     caught(
         Rule::Pruning,
         open(|history| {
-            let first = history.propose(0, contract("c1"));
+            let first = history.propose(0, &contract("c1"));
             history.vote(1, &first, NO);
-            let second = history.propose(1, contract("c2"));
+            let second = history.propose(1, &contract("c2"));
             history.changing(move |set, history| {
                 let row = history
                     .row(&gov("proposals_info"), first.as_bytes())
@@ -902,7 +903,7 @@ fn leg_20_a_recovery_ends_with_the_members() {
                 "previous_service_identity": previous,
                 "next_service_identity": Key::generate().service_certificate(),
             });
-            history.accept(action("transition_service_to_open", args));
+            history.accept(&action("transition_service_to_open", &args));
         }),
     );
     // Shares of the recovered service for somebody else.
@@ -968,7 +969,7 @@ fn leg_23_what_cannot_be_run_decides_nothing() {
     caught(
         Rule::Scripts,
         open(|history| {
-            let proposal = history.propose(0, contract("c1"));
+            let proposal = history.propose(0, &contract("c1"));
             history.vote(1, &proposal, "export function vote (");
         }),
     );

@@ -33,7 +33,7 @@ fn what_a_node_governs_is_found_legitimate() {
     members[0].withdraw(&withdrawn.proposal_id).unwrap();
     let disputed = members[1].propose(&proposal("c3")).unwrap();
     members[0]
-        .vote(&disputed.proposal_id, &Ballot::reject())
+        .vote(&disputed.proposal_id, &Ballot::Against)
         .unwrap();
     let rekey = Actions::new().action("trigger_ledger_rekey", serde_json::Value::Null);
     scene.service.accept(members, &rekey);
