@@ -129,6 +129,6 @@ impl Kv for Draft<'_> {
         table: &str,
         key: &[u8],
     ) -> Result<Option<u64>, KvError> {
-        Ok(self.before.row(table, key).map(|row| row.seqno.0))
+        Ok(self.before.row(table, key).map(|row| row.written.seqno.0))
     }
 }

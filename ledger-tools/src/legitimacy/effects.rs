@@ -265,7 +265,7 @@ impl Effects for Noted<'_> {
             serde_json::from_slice(&row.value).map_err(|e| e.to_string())?;
         Ok(stored
             .next_version
-            .map_or(row.seqno.next().0, |from| from.0))
+            .map_or(row.written.seqno.next().0, |from| from.0))
     }
 
     fn generate_endorsed_certificate(

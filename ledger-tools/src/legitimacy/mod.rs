@@ -142,13 +142,8 @@ impl<'e> Judge<'e> {
             return false;
         }
         let entry = &transaction.entry;
-        let framework: Vec<_> = entry
-            .sections
-            .iter()
-            .filter(|section| is_framework(section.name))
-            .cloned()
-            .collect();
-        self.tables.apply(entry.seqno, &framework);
+        self.tables
+            .apply_some(entry.id(), &entry.sections, is_framework);
         self.found.judged_until = Some(entry.id());
         true
     }
