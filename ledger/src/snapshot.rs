@@ -46,6 +46,22 @@ pub struct SnapshotStart {
 }
 
 impl SnapshotStart {
+    pub(crate) const fn new(
+        id: TxId,
+        signed_root: Digest,
+        digest: Digest,
+        frontier: Frontier,
+        rows: Vec<(String, Vec<u8>, Vec<u8>)>,
+    ) -> Self {
+        Self {
+            id,
+            signed_root,
+            digest,
+            frontier,
+            rows,
+        }
+    }
+
     pub(crate) fn rows<E>(
         &self,
         mut each: impl FnMut(&str, &[u8], &[u8]) -> Result<(), E>,

@@ -48,6 +48,7 @@ fn settings(directory: &Path) -> Settings {
         ledger_directory: directory.to_owned(),
         read_only_ledger_directories: vec![],
         snapshot_directory: directory.with_file_name("snapshots"),
+        read_only_snapshot_directory: None,
         snapshot_tx_count: 10_000,
         ledger_chunk_size: 5 << 20,
         interfaces: vec![Interface {

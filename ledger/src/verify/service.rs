@@ -18,6 +18,9 @@ pub(super) const NODES_INFO: &str = "public:ccf.gov.nodes.info";
 pub(super) const NODES_CERTIFICATES: &str = "public:ccf.gov.nodes.endorsed_certificates";
 pub(super) const SERVICE_INFO: &str = "public:ccf.gov.service.info";
 
+/// Tables that a walk from a snapshot has to know from it.
+pub(crate) const FOLLOWED_BY_SNAPSHOTS: [&str; 3] = [NODES_CERTIFICATES, NODES_INFO, SERVICE_INFO];
+
 /// Tables that the rules on signatures read.
 #[derive(Default)]
 pub(super) struct Tables {

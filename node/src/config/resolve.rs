@@ -86,6 +86,7 @@ pub fn resolve(config: &Config) -> Result<Launch, ConfigError> {
         ledger_directory: config.ledger.directory.clone(),
         read_only_ledger_directories: config.ledger.read_only_directories.clone(),
         snapshot_directory: config.snapshots.directory.clone(),
+        read_only_snapshot_directory: config.snapshots.read_only_directory.clone(),
         snapshot_tx_count: config.snapshots.tx_count,
         ledger_chunk_size: config.ledger.chunk_size.bytes(),
         interfaces: config

@@ -402,7 +402,7 @@ pub struct Snapshots {
     /// Of no effect here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_interval: Option<Period>,
-    /// Of no effect here.
+    /// One more directory to recover from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read_only_directory: Option<PathBuf>,
     /// Of no effect here.

@@ -185,6 +185,13 @@ impl History {
     fn past(self: &Arc<Self>, seqno: Seqno) -> Result<Past, HostError> {
         let bytes = self.entry(seqno)?;
         let entry = Entry::parse(&bytes).map_err(failed)?;
+        if entry.seqno.0 != seqno.0 {
+            // A chunk from before a snapshot is believed only as far as its secret opens it.
+            return Err(HostError::Failed(format!(
+                "transaction {} stands in the place of {seqno}",
+                entry.seqno
+            )));
+        }
         let secret = self
             .secret_at(seqno)
             .ok_or_else(|| HostError::Failed("no ledger secret".into()))?;

@@ -16,7 +16,7 @@ pub use disk::{Disk, DiskFile, RealDisk, read_file, rename_durably};
 pub use files::{Files, FilesError, finish, without_suffix};
 pub use history::{Endorser, History, Ledger};
 pub use index::{Chunk, ChunkEntries, ChunkFile};
-pub use snapshots::{Snapshots, committed_snapshots};
+pub use snapshots::{Snapshots, committed_snapshot, committed_snapshots};
 pub use views::Views;
 pub use worker::{Pipeline, PipelineParts};
 

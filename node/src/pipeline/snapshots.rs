@@ -203,13 +203,16 @@ pub fn committed_snapshots(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let mut found: Vec<(u64, String)> = entries
         .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter_map(|name| {
-            let stem = name.strip_prefix("snapshot_")?.strip_suffix(COMMITTED)?;
-            let (at, evidence) = stem.split_once('_')?;
-            evidence.parse::<u64>().ok()?;
-            Some((at.parse().ok()?, name))
-        })
+        .filter_map(|name| Some((committed_snapshot(&name)?, name)))
         .collect();
     found.sort();
     found.into_iter().map(|(_, name)| name).collect()
+}
+
+/// Position of the snapshot that a file of this name is; `None` for every other file.
+pub fn committed_snapshot(name: &str) -> Option<u64> {
+    let stem = name.strip_prefix("snapshot_")?.strip_suffix(COMMITTED)?;
+    let (at, evidence) = stem.split_once('_')?;
+    evidence.parse::<u64>().ok()?;
+    at.parse().ok()
 }

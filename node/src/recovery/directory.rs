@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ledger::ChunkName;
+use ledger::{ChunkName, Seqno};
 
 use super::RecoveryError;
 use crate::pipeline::{Disk, rename_durably};
@@ -17,6 +17,8 @@ pub struct LedgerSource {
     pub directory: PathBuf,
     /// More directories with committed chunks, which are read only.
     pub read_only: Vec<PathBuf>,
+    /// Directories with snapshots; one that is absent is empty.
+    pub snapshots: Vec<PathBuf>,
 }
 
 /// A chunk file.
@@ -39,6 +41,20 @@ pub(super) struct Chunks {
     pub(super) ledger: Vec<Found>,
     /// Uncommitted ones at or below the committed range: of no use.
     pub(super) superseded: Vec<Found>,
+}
+
+impl Chunks {
+    /// Whether the ledger can be read from behind this position on: a chunk begins there, or nothing is behind it.
+    pub(super) fn continue_behind(&self, at: Seqno) -> bool {
+        let next = self.ledger.iter().find(|found| found.name.first > at);
+        match next {
+            Some(found) => found.name.first == at.next(),
+            None => self
+                .ledger
+                .last()
+                .is_none_or(|last| last.name.last.is_some_and(|last| last <= at)),
+        }
+    }
 }
 
 impl LedgerSource {

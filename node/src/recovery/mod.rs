@@ -1,7 +1,7 @@
 //! Recovering a service from the ledger of an earlier one (ledger format, section 16).
 //!
-//! 1. [`PublicLedger::read`] walks the files, checks structure, roots and signatures, and collects the public tables up to
-//!    the last signature. What stands behind it is set aside by [`PublicLedger::settle`], never dropped.
+//! 1. [`PublicLedger::read`] walks the files, from the newest snapshot on or from the beginning, checks structure, roots and
+//!    signatures, and collects the public tables up to the last signature. What stands behind it is set aside by [`PublicLedger::settle`], never dropped.
 //! 2. [`create`] writes the first transaction of the new service: a new identity, two views on.
 //! 3. Members open it, which asks for shares, and submit theirs; [`PrivateRecovery`] then reads the ledger once more with
 //!    all ledger secrets and puts the private tables beside the public ones.
@@ -13,10 +13,11 @@ mod directory;
 mod private;
 mod public;
 mod settle;
+mod snapshot;
 
 pub use create::{CreateInputs, create};
 pub use directory::LedgerSource;
-pub use private::{PrivateRecovery, Progress};
+pub use private::{PrivateBase, PrivateRecovery, Progress};
 pub use public::PublicLedger;
 pub use settle::Tail;
 

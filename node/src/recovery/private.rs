@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ccf_rs::Seqno;
-use ledger::{Digest, Entries, LedgerSecrets, MerkleTree, SecretError, TxId, parse_sections};
+use ledger::{
+    Digest, Entries, LedgerSecrets, MerkleTree, SecretError, Snapshot, TxId, parse_sections,
+    snapshot_maps,
+};
 
 use crate::pipeline::ChunkFile;
 use crate::store::{State, StateBuilder};
@@ -13,9 +16,20 @@ use crate::store::{State, StateBuilder};
 #[derive(Debug, Default)]
 pub struct Progress(AtomicU64);
 
+/// Where the private tables begin when not with the first transaction: a snapshot file.
+#[derive(Clone)]
+pub struct PrivateBase {
+    /// The file.
+    pub file: ChunkFile,
+    /// Digest of its entry, as it was verified.
+    pub digest: Digest,
+}
+
 /// Reads the private tables of a recovered service.
 pub struct PrivateRecovery {
-    /// The chunks, in order, with the position of their first entries.
+    /// The snapshot to begin with.
+    pub base: Option<PrivateBase>,
+    /// The chunks behind it, in order, with the position of their first entries.
     pub chunks: Vec<(ledger::Seqno, ChunkFile)>,
     /// The last transaction of the earlier service.
     pub last: TxId,
@@ -52,6 +66,12 @@ pub enum PrivateError {
         /// Why.
         reason: String,
     },
+    /// The snapshot.
+    #[error("snapshot: {reason}")]
+    Snapshot {
+        /// Why.
+        reason: String,
+    },
     /// The files have changed since the public tables were read.
     #[error(
         "the ledger's root at {last} is {got}, and was {want} when its public tables were read"
@@ -85,7 +105,10 @@ impl PrivateRecovery {
     /// [`PrivateError`].
     pub fn run(&self, progress: &Arc<Progress>) -> Result<State, PrivateError> {
         let mut builder = StateBuilder::default();
-        let mut tree = MerkleTree::new();
+        let mut tree = match &self.base {
+            Some(base) => self.begin(base, &mut builder)?,
+            None => MerkleTree::new(),
+        };
         for (first, file) in &self.chunks {
             let fail = |reason: String| PrivateError::Chunk {
                 chunk: *first,
@@ -121,5 +144,36 @@ impl PrivateRecovery {
             });
         }
         Ok(builder.finish())
+    }
+
+    /// Takes the private tables of the snapshot, and the tree up to it.
+    fn begin(
+        &self,
+        base: &PrivateBase,
+        builder: &mut StateBuilder,
+    ) -> Result<MerkleTree, PrivateError> {
+        let fail = |reason: String| PrivateError::Snapshot { reason };
+        let bytes = base.file.read().map_err(|e| fail(e.to_string()))?;
+        let snapshot = Snapshot::read(&bytes).map_err(|e| fail(e.to_string()))?;
+        if snapshot.digest != base.digest {
+            return Err(fail(
+                "the file has changed since it was verified".to_owned(),
+            ));
+        }
+        let seqno = snapshot.id.seqno;
+        let secret = self
+            .secrets
+            .covering(seqno)
+            .map_err(|source| PrivateError::Entry { seqno, source })?;
+        let plain = snapshot.open(secret).map_err(|e| fail(e.to_string()))?;
+        for map in snapshot_maps(&plain, false).map_err(|e| fail(e.to_string()))? {
+            let rows = map.rows.iter().copied();
+            builder.load(
+                map.name,
+                Seqno(map.version.0),
+                rows.map(|(key, value, version)| (key, value, Seqno(version.0))),
+            );
+        }
+        Ok(snapshot.tree().clone())
     }
 }

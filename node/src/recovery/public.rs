@@ -1,12 +1,13 @@
 //! The public part of a ledger, checked and replayed.
 
 use std::ops::Range;
+use std::path::PathBuf;
 
 use ccf_rs::Seqno;
 use ledger::{
     COSE_SIGNATURES_MAP, ChunkBuilder, ChunkName, CoseRootSignature, Digest, Entry,
     HISTORICAL_SECRET_MAP, LocatedFault, MerkleTree, PendingSignature, PublicKey, SIGNATURES_MAP,
-    SINGLE_KEY, SignatureRow, Stretch, TREE_MAP, Trust, TxId, Walk, layout_fault,
+    SINGLE_KEY, SignatureRow, Snapshot, Stretch, TREE_MAP, Trust, TxId, Walk, layout_fault,
 };
 use serde::de::DeserializeOwned;
 
@@ -14,9 +15,11 @@ use super::RecoveryError;
 use super::crew::{self, ScannedChunk};
 use super::directory::{Chunks, Found, LedgerSource, io};
 use super::settle::{self, Settlement, Tail};
+use super::snapshot::{self, SnapshotFile};
 use crate::pipeline::{Chunk, ChunkEntries, ChunkFile, read_file, without_suffix};
 use crate::store::{State, StateBuilder};
 
+const PREVIOUS_IDENTITY: &str = "public:ccf.gov.service.previous_service_identity";
 const SERVICE_INFO: &str = "public:ccf.gov.service.info";
 
 /// A ledger up to its last signature.
@@ -39,20 +42,36 @@ pub struct PublicLedger {
     pub cose_claims: (String, String),
     /// What stands behind the last signature.
     pub tail: Option<Tail>,
+    /// The snapshot that the reading began at.
+    pub snapshot: Option<SnapshotBase>,
     source: LedgerSource,
     chunks: Vec<Chunk>,
     settlement: Settlement,
 }
 
+/// A snapshot that a ledger was read from.
+#[derive(Clone)]
+pub struct SnapshotBase {
+    /// The signature it was taken at.
+    pub id: TxId,
+    /// The file.
+    pub path: PathBuf,
+    /// Digest of its entry.
+    pub digest: Digest,
+}
+
 /// The walk through the files.
 struct Reader {
     walk: Walk,
+    /// Id of the key that must sign at the end.
+    identity: String,
     builder: StateBuilder,
     views: Views,
     secret_rows: Vec<(Seqno, Vec<u8>)>,
     identities: Vec<String>,
     last: Option<(TxId, Digest)>,
-    chunks: Vec<(Found, ChunkEntries)>,
+    chunks: Vec<(Found, Option<ChunkEntries>)>,
+    snapshot: Option<SnapshotBase>,
 }
 
 /// Why a chunk that a writer may have been interrupted in was not read to its end.
@@ -131,20 +150,42 @@ impl PublicLedger {
     }
 }
 
-/// Reads these chunks. One with a signature that does not hold is read again without it: what was seen behind it leaves no
-/// trace.
+/// Reads these chunks, from the newest snapshot on that the service vouches for and that a chunk follows, or else from the
+/// first transaction.
 fn read(
     source: &LedgerSource,
     chunks: &Chunks,
     identity: &PublicKey,
 ) -> Result<PublicLedger, RecoveryError> {
+    for (at, path) in snapshot::candidates(source)? {
+        if !chunks.continue_behind(at) {
+            continue;
+        }
+        let Some(file) = snapshot::load(source, path, identity)? else {
+            continue;
+        };
+        let snapshot = Snapshot::verify(&file.bytes, identity);
+        let Ok(snapshot) = snapshot else { continue };
+        return read_whole(source, chunks, &|| {
+            Reader::from_snapshot(identity, &snapshot, &file)
+        });
+    }
     if chunks.ledger.is_empty() {
         let path = source.directory.clone();
         return Err(RecoveryError::Empty { path });
     }
+    read_whole(source, chunks, &|| Ok(Reader::new(identity)))
+}
+
+/// A chunk with a signature that does not hold is read again without it: what was seen behind it leaves no trace.
+fn read_whole(
+    source: &LedgerSource,
+    chunks: &Chunks,
+    begin: &dyn Fn() -> Result<Reader, RecoveryError>,
+) -> Result<PublicLedger, RecoveryError> {
     let mut limit = None;
     loop {
-        match read_until(source, chunks, identity, limit.as_ref())? {
+        match read_until(source, chunks, begin()?, limit.as_ref())? {
             Ok(ledger) => return Ok(ledger),
             Err(interrupted) => limit = Some(interrupted),
         }
@@ -155,24 +196,34 @@ fn read(
 fn read_until(
     source: &LedgerSource,
     chunks: &Chunks,
-    identity: &PublicKey,
+    mut reader: Reader,
     limit: Option<&Interrupted>,
 ) -> Result<Result<PublicLedger, Interrupted>, RecoveryError> {
-    let mut reader = Reader::new(identity);
     let mut settlement = Settlement {
         ignore: chunks.superseded.iter().map(|found| found.name).collect(),
         ..Settlement::default()
     };
-    let committed = chunks
+    let behind = reader.walk.next_seqno();
+    let before = chunks
         .ledger
         .iter()
-        .take_while(|found| found.name.committed);
-    let committed: Vec<Found> = committed.cloned().collect();
+        .take_while(|found| found.name.first < behind)
+        .count();
+    let (before, later) = chunks.ledger.split_at_checked(before).unwrap_or_default();
+    // The snapshot stands for them. They are looked into when something of them is asked for.
+    reader
+        .chunks
+        .extend(before.iter().map(|found| (found.clone(), None)));
+    let committed: Vec<Found> = later
+        .iter()
+        .take_while(|found| found.name.committed)
+        .cloned()
+        .collect();
     crew::walk(source, &committed, |found, scanned, pending| {
         reader.committed(found, scanned, pending)
     })?;
     let mut tail = None;
-    let mut rest = chunks.ledger.iter().skip(committed.len());
+    let mut rest = later.iter().skip(committed.len());
     for found in rest.by_ref() {
         reader.follows(found)?;
         if found.name.committed {
@@ -199,7 +250,7 @@ fn read_until(
         }
         settlement.ignore.push(found.name);
     }
-    reader.finish(source, settlement, tail, identity).map(Ok)
+    reader.finish(source, settlement, tail).map(Ok)
 }
 
 impl Reader {
@@ -215,7 +266,66 @@ impl Reader {
             identities: Vec::new(),
             last: None,
             chunks: Vec::new(),
+            identity: identity.id(),
+            snapshot: None,
         }
+    }
+
+    /// Goes on behind a snapshot that the service vouches for.
+    fn from_snapshot(
+        identity: &PublicKey,
+        snapshot: &Snapshot<'_>,
+        file: &SnapshotFile,
+    ) -> Result<Self, RecoveryError> {
+        let trust = Trust {
+            service: Some(identity.clone()),
+            ..Trust::default()
+        };
+        let mut reader = Self {
+            walk: Walk::from_snapshot(trust, &snapshot.start())?,
+            ..Self::new(identity)
+        };
+        for map in &snapshot.maps {
+            let rows = map.rows.iter().copied();
+            reader.builder.load(
+                map.name,
+                Seqno(map.version.0),
+                rows.map(|(key, value, version)| (key, value, Seqno(version.0))),
+            );
+        }
+        let at = Seqno(snapshot.id.seqno.0);
+        reader.builder.advance(at);
+        reader.views = Views {
+            firsts: snapshot
+                .view_history
+                .iter()
+                .map(|first| Seqno(first.0))
+                .collect(),
+            last_signature: at.0,
+        };
+        let rows = snapshot
+            .maps
+            .iter()
+            .find(|map| map.name == HISTORICAL_SECRET_MAP);
+        let rows = rows.into_iter().flat_map(|map| &map.rows);
+        reader.secret_rows = rows
+            .map(|(_, row, version)| (Seqno(version.0), row.to_vec()))
+            .collect();
+        for table in [PREVIOUS_IDENTITY, SERVICE_INFO] {
+            let row = reader.builder.value(table, &SINGLE_KEY);
+            let certificate = row.and_then(|row| {
+                let text = serde_json::from_slice::<String>(row).ok();
+                text.or_else(|| certificate_of(row))
+            });
+            reader.identities.extend(certificate);
+        }
+        reader.last = Some((snapshot.id, snapshot.leaf));
+        reader.snapshot = Some(SnapshotBase {
+            id: snapshot.id,
+            path: file.path.clone(),
+            digest: snapshot.digest,
+        });
+        Ok(reader)
     }
 
     /// A chunk begins where the ledger so far ends, or before it.
@@ -256,7 +366,7 @@ impl Reader {
                 .map_err(damaged)?,
             Err((offset, error)) => return Err(damaged(layout_fault(name, *offset, error))),
         }
-        self.chunks.push((found.clone(), known));
+        self.chunks.push((found.clone(), Some(known)));
         Ok(())
     }
 
@@ -307,7 +417,7 @@ impl Reader {
                 0,
             );
             settlement.finish.push((found.name, builder));
-            self.chunks.push((found.clone(), known));
+            self.chunks.push((found.clone(), Some(known)));
         }
         Ok(tail)
     }
@@ -373,14 +483,13 @@ impl Reader {
         source: &LedgerSource,
         settlement: Settlement,
         tail: Option<Tail>,
-        identity: &PublicKey,
     ) -> Result<PublicLedger, RecoveryError> {
         let report = self.walk.finish()?;
         if !report.pinned {
             // An earlier identity cannot vouch for what was written after it.
             return Err(RecoveryError::Identity {
                 got: report.service_identity.unwrap_or_default(),
-                want: identity.id(),
+                want: self.identity,
             });
         }
         let bad = |table, reason: String| RecoveryError::Table { table, reason };
@@ -411,7 +520,7 @@ impl Reader {
         let chunks = self.chunks.into_iter().map(|(found, entries)| Chunk {
             first: found.name.first,
             file: ChunkFile::Closed(disk.clone(), found.path()),
-            entries: Some(entries),
+            entries,
         });
         let mut ledger = PublicLedger {
             state: self.builder.finish(),
@@ -423,6 +532,7 @@ impl Reader {
             identities: self.identities,
             cose_claims,
             tail,
+            snapshot: self.snapshot,
             source: source.clone(),
             chunks: chunks.collect(),
             settlement,

@@ -51,7 +51,7 @@ impl NodeServices for Core {
             name,
             // Every committed state ends with a signature.
             last_signed: self.store.durable().state.seqno(),
-            startup: Seqno(0),
+            startup: self.recovering.as_ref().map_or(Seqno(0), |r| r.startup()),
             recovery,
             stopping: self.stopping.load(Ordering::Relaxed),
         }

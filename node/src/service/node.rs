@@ -131,6 +131,10 @@ impl Node {
             disk: Arc::new(RealDisk),
             directory: settings.ledger_directory.clone(),
             read_only: settings.read_only_ledger_directories.clone(),
+            snapshots: std::iter::once(&settings.snapshot_directory)
+                .chain(&settings.read_only_snapshot_directory)
+                .cloned()
+                .collect(),
         };
         let reading = tokio::task::spawn_blocking({
             let source = source.clone();

@@ -7,8 +7,9 @@ use std::{io, time::Duration};
 
 use ccf_rs::{Seqno, TxId};
 use ledger::{
-    Digest, ENCRYPTED_SECRETS_MAP, EncryptedNodeSecret, EncryptedSecretsRow, HistoricalSecretRow,
-    LedgerSecret, LedgerSecrets, RsaPrivateKey, SINGLE_KEY,
+    Digest, ENCRYPTED_SECRETS_MAP, EncryptedNodeSecret, EncryptedSecretsRow, Entry,
+    HISTORICAL_SECRET_MAP, HistoricalSecretRow, LedgerSecret, LedgerSecrets, RsaPrivateKey,
+    SINGLE_KEY,
 };
 
 use super::core::Core;
@@ -17,7 +18,7 @@ use super::launch::{Base, Prepared, new_secret, since_epoch};
 use super::node::StartError;
 use crate::gov::{self, NodeServices, Restoring};
 use crate::pipeline::{ChunkFile, Files, History, Ledger, Views};
-use crate::recovery::{LedgerSource, PrivateRecovery, Progress, PublicLedger};
+use crate::recovery::{LedgerSource, PrivateBase, PrivateRecovery, Progress, PublicLedger};
 use crate::store::{Access, CommitError, State, Transaction, Writes};
 
 /// How far the recovery has come.
@@ -39,6 +40,9 @@ pub(super) struct Recovering {
     created: TxId,
     root: Digest,
     signed_root: Digest,
+    /// Position of the snapshot that the ledger was read from; 0 without.
+    startup: Seqno,
+    base: Option<PrivateBase>,
     chunks: Vec<(ledger::Seqno, ChunkFile)>,
     /// Rows that describe ledger secrets, with their positions, oldest first.
     secret_rows: Vec<(ledger::Seqno, Vec<u8>)>,
@@ -76,11 +80,18 @@ impl Recovering {
         let chunks = public.take_chunks();
         let files = chunks
             .iter()
+            .filter(|chunk| chunk.entries.is_some())
             .map(|chunk| (chunk.first, chunk.file.clone()))
             .collect();
         chunks
             .into_iter()
             .for_each(|chunk| history.add_chunk(chunk));
+        complete_secret_rows(&history, &mut public.secret_rows);
+        let base = public.snapshot.as_ref().map(|snapshot| PrivateBase {
+            file: ChunkFile::Closed(Arc::clone(&source.disk), snapshot.path.clone()),
+            digest: snapshot.digest,
+        });
+        let startup = public.snapshot.as_ref().map_or(0, |s| s.id.seqno.0);
         let root = public.tree.root();
         let (restored, to_restore) = channel();
         let recovering = Self {
@@ -90,6 +101,8 @@ impl Recovering {
             created,
             root,
             signed_root: public.signed_root,
+            startup: Seqno(startup),
+            base,
             chunks: files,
             secret_rows: public
                 .secret_rows
@@ -113,6 +126,11 @@ impl Recovering {
             cose_claims: public.cose_claims,
         };
         Ok((base, Arc::new(recovering)))
+    }
+
+    /// Position of the snapshot that the ledger was read from; 0 without.
+    pub(super) const fn startup(&self) -> Seqno {
+        self.startup
     }
 
     /// The first transaction of the recovered service.
@@ -200,6 +218,7 @@ impl Recovering {
         let secrets = self.open_secrets(row)?;
         let newest = secrets.latest().ok_or("no ledger secret was recovered")?;
         let private = PrivateRecovery {
+            base: self.base.clone(),
             chunks: self.chunks.clone(),
             last: ledger::TxId::new(self.last.view.0, self.last.seqno.0),
             root: self.root,
@@ -299,6 +318,32 @@ impl Restoring for Recovering {
             .collect::<Result<_, _>>()
             .map_err(|e| e.to_string())?;
         Ok(EncryptedSecretsRow([(self.node_id.clone(), sealed)].into()))
+    }
+}
+
+/// Adds the rows from before a snapshot, one after the other as each says where the one before it stands. Without the chunk
+/// of one, what its secret and older ones cover cannot be looked back at.
+fn complete_secret_rows(history: &Arc<History>, rows: &mut Vec<(Seqno, Vec<u8>)>) {
+    while let Some((at, before)) = rows.first().and_then(|(at, row)| {
+        let row = HistoricalSecretRow::from_json(ledger::Seqno(at.0), row).ok()?;
+        Some((
+            *at,
+            row.previous_ledger_secret?.previous_secret_stored_version?,
+        ))
+    }) {
+        let found = history.entry(Seqno(before.0)).ok().and_then(|bytes| {
+            let entry = Entry::parse(&bytes).ok()?;
+            let row = entry.section(HISTORICAL_SECRET_MAP)?.value(&SINGLE_KEY)?;
+            (entry.seqno == before && before.0 < at.0).then(|| row.to_vec())
+        });
+        let Some(row) = found else {
+            tracing::warn!(
+                seqno = before.0,
+                "the row of an earlier ledger secret is not among the files: older private data cannot be looked back at"
+            );
+            break;
+        };
+        rows.insert(0, (Seqno(before.0), row));
     }
 }
 

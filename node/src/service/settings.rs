@@ -26,6 +26,8 @@ pub struct Settings {
     pub read_only_ledger_directories: Vec<PathBuf>,
     /// The directory of snapshots, made if it is absent.
     pub snapshot_directory: PathBuf,
+    /// One more directory with snapshots to recover from.
+    pub read_only_snapshot_directory: Option<PathBuf>,
     /// Transactions after which a snapshot is taken; at least 1.
     pub snapshot_tx_count: u64,
     /// Bytes after which a chunk ends at the next signature.

@@ -58,6 +58,7 @@ fn settings() -> Settings {
         ledger_directory: PathBuf::from("ledger"),
         read_only_ledger_directories: vec![],
         snapshot_directory: PathBuf::from("snapshots"),
+        read_only_snapshot_directory: None,
         snapshot_tx_count: 10_000,
         ledger_chunk_size: 5 << 20,
         interfaces: vec![Interface {

@@ -6,6 +6,7 @@ mod durability;
 mod legitimacy;
 mod misuse;
 mod recovery;
+mod recovery_ccf;
 mod rehearsal;
 mod releases;
 mod tools;

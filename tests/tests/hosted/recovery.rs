@@ -1,6 +1,6 @@
 //! Stop, and recover from the ledger: our own, and those of real CCF services.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use governance::client::Request;
@@ -11,20 +11,20 @@ use governance::{Client, Identity, Member, TxId};
 use ledger_tools::{VerifyOptions, verify_directory};
 use serde_json::Value;
 use tests::scene::{CONTRACT, SECRET, Scene};
-use tests::service::{Host, Service};
+use tests::service::{Host, Service, copy_files};
 use tests::vectors;
 
-const EMBEDDED: Host = Host::Embedded { simulated: true };
+pub(crate) const EMBEDDED: Host = Host::Embedded { simulated: true };
 
 /// Members propose and vote to open a recovered service.
-fn open(service: &Service, members: &[Member]) {
+pub(crate) fn open(service: &Service, members: &[Member]) {
     let previous = service.client().previous_identity().unwrap();
     let next = service.client().service_info().unwrap().certificate;
     let actions = Actions::new().open_recovered_service(&previous, &next);
     service.accept(members, &actions);
 }
 
-fn wait_until_open(client: &Client) {
+pub(crate) fn wait_until_open(client: &Client) {
     let patience = Instant::now() + Duration::from_secs(60);
     while !client.is_app_ready().unwrap() {
         assert!(Instant::now() < patience, "not open");
@@ -131,56 +131,191 @@ fn identity_of(folder: &Path, n: usize) -> Option<Identity> {
     Some(identity.with_this_encryption_key(encryption))
 }
 
-#[test]
-fn real_ledgers_are_recovered_to_open() {
-    let Some(vectors) = vectors("ledgers", "real_ledgers_are_recovered_to_open") else {
-        return;
-    };
+/// The vectors' index: name and description of each ledger.
+fn indexed(test: &str) -> Option<(PathBuf, Vec<(String, Value)>)> {
+    let vectors = vectors("ledgers", test)?;
     let index = std::fs::read_to_string(vectors.join("index.json")).unwrap();
     let index: serde_json::Map<String, Value> = serde_json::from_str(&index).unwrap();
-    for (name, ledger) in &index {
-        let file = |field: &str| vectors.join(ledger[field].as_str().unwrap());
-        let previous = std::fs::read_to_string(file("serviceCertificate")).unwrap();
-        let service = Service::recover(&EMBEDDED, &file("ledger"), &previous);
-        let client = service.client();
-        let last: TxId = ledger["lastSigned"].as_str().unwrap().parse().unwrap();
-        let created = client
-            .network()
-            .unwrap()
-            .current_service_create_txid
-            .unwrap();
-        assert_eq!(
-            (created.view.0, created.seqno.0),
-            (last.view.0 + 2, last.seqno.0 + 1),
-            "{name}"
-        );
-        let keys = file("memberKeys");
-        let members: Vec<Member> = (0..)
-            .map_while(|n| identity_of(&keys, n))
-            .map(|identity| service.member(&identity))
-            .collect();
-        open(&service, &members);
-        for member in &members {
-            if !member
-                .give_share()
-                .unwrap()
-                .message
-                .contains("End of recovery")
-            {
-                continue;
-            }
-            break;
+    Some((vectors, index.into_iter().collect()))
+}
+
+/// Recovers one of the vectors to Open with its members' keys, and looks back at its last transaction.
+fn recover_vector(vectors: &Path, ledger: &Value, snapshots: Option<&Path>) -> Service {
+    let file = |field: &str| vectors.join(ledger[field].as_str().unwrap());
+    let previous = std::fs::read_to_string(file("serviceCertificate")).unwrap();
+    let service = Service::recover_with(&EMBEDDED, &file("ledger"), &previous, |folder, _| {
+        if let Some(snapshots) = snapshots {
+            copy_files(snapshots, &folder.join("snapshots"));
         }
-        wait_until_open(&client);
-        let status: Value = client
-            .send(Request::get(format!("/node/tx?transaction_id={last}")))
+    });
+    let client = service.client();
+    let last: TxId = ledger["lastSigned"].as_str().unwrap().parse().unwrap();
+    let created = client
+        .network()
+        .unwrap()
+        .current_service_create_txid
+        .unwrap();
+    assert_eq!(
+        (created.view.0, created.seqno.0),
+        (last.view.0 + 2, last.seqno.0 + 1)
+    );
+    let keys = file("memberKeys");
+    let members: Vec<Member> = (0..)
+        .map_while(|n| identity_of(&keys, n))
+        .map(|identity| service.member(&identity))
+        .collect();
+    open(&service, &members);
+    members
+        .iter()
+        .map(|member| member.give_share().unwrap().message)
+        .find(|message| message.contains("End of recovery"))
+        .unwrap();
+    wait_until_open(&client);
+    let status: Value = client
+        .send(Request::get(format!("/node/tx?transaction_id={last}")))
+        .unwrap()
+        .json()
+        .unwrap();
+    assert_eq!(status["status"], "Committed");
+    assert!(client.receipt(last).is_ok());
+    service
+}
+
+#[test]
+fn real_ledgers_are_recovered_to_open() {
+    let Some((vectors, index)) = indexed("real_ledgers_are_recovered_to_open") else {
+        return;
+    };
+    for (name, ledger) in &index {
+        println!("{name}");
+        drop(service_stopped(recover_vector(&vectors, ledger, None)));
+    }
+}
+
+#[test]
+fn real_ledgers_are_recovered_from_their_snapshots() {
+    let Some((vectors, index)) = indexed("real_ledgers_are_recovered_from_their_snapshots") else {
+        return;
+    };
+    for (name, ledger) in &index {
+        let newest = ledger["snapshots"].as_array().unwrap().iter();
+        let newest = newest
+            .filter_map(|file| file.as_str()?.split('_').nth(1)?.parse::<u64>().ok())
+            .max();
+        let Some(newest) = newest else { continue };
+        println!("{name}");
+        let snapshots = vectors.join(name).join("snapshots");
+        let service = recover_vector(&vectors, ledger, Some(&snapshots));
+        assert_eq!(startup(&service.client()), newest);
+        // What is older than the snapshot is still there.
+        let old = format!("{}", newest / 2);
+        let view: Value = service
+            .client()
+            .send(Request::get("/node/commit?view_history=true"))
             .unwrap()
             .json()
             .unwrap();
-        assert_eq!(status["status"], "Committed", "{name}");
-        assert!(client.receipt(last).is_ok(), "{name}");
-        println!("{name}: recovered");
+        let views = view["view_history"].as_array().unwrap();
+        let view = views
+            .iter()
+            .filter_map(|first| first.as_str()?.parse::<TxId>().ok())
+            .filter(|first| first.seqno.0 <= newest / 2)
+            .max_by_key(|first| first.view)
+            .unwrap()
+            .view;
+        let old: TxId = format!("{view}.{old}").parse().unwrap();
+        assert!(service.client().receipt(old).is_ok(), "{old}");
         drop(service_stopped(service));
+    }
+}
+
+/// The position that the node started from.
+fn startup(client: &Client) -> u64 {
+    let state: Value = client
+        .send(Request::get("/node/state"))
+        .unwrap()
+        .json()
+        .unwrap();
+    state["startup_seqno"].as_u64().unwrap()
+}
+
+#[test]
+fn a_snapshot_and_what_follows_are_enough_and_an_altered_snapshot_is_passed_over() {
+    let mut scene = Scene::set();
+    let rekey = Actions::new().action("trigger_ledger_rekey", Value::Null);
+    scene.service.accept(&scene.members, &rekey);
+    let snapshot = Actions::new().action("trigger_snapshot", Value::Null);
+    scene.service.accept(&scene.members, &snapshot);
+    let secret = governance::secrets::SecretText::new("behind the snapshot".to_owned());
+    let late = scene.members[0]
+        .client()
+        .put_secret(CONTRACT, "late", &secret)
+        .unwrap();
+    scene.service.stop();
+    let snapshots = scene.service.folder().join("snapshots");
+    let newest = std::fs::read_dir(&snapshots)
+        .unwrap()
+        .map(|item| item.unwrap().file_name().into_string().unwrap())
+        .filter_map(|name| name.split('_').nth(1)?.parse::<u64>().ok())
+        .max()
+        .unwrap();
+
+    for (altered, without_old_chunks) in [(false, false), (false, true), (true, false)] {
+        let ledger = scene.service.ledger();
+        let previous = scene.service.certificate();
+        let service = Service::recover_with(&EMBEDDED, &ledger, previous, |folder, _| {
+            copy_files(&snapshots, &folder.join("snapshots"));
+            if without_old_chunks {
+                remove_chunks_until(&folder.join("ledger"), newest);
+            }
+            if altered {
+                alter_files(&folder.join("snapshots"));
+            }
+        });
+        let client = service.client();
+        assert_eq!(startup(&client), if altered { 0 } else { newest });
+        let members: Vec<Member> = scene
+            .members
+            .iter()
+            .map(|member| service.member(member.identity()))
+            .collect();
+        open(&service, &members);
+        members[0].give_share().unwrap();
+        wait_until_open(&client);
+        let room = scene.room_at(&service);
+        let old = room.secret(CONTRACT, &scene.secret_id).unwrap();
+        assert!(old.secret == governance::secrets::SecretText::new(SECRET.to_owned()));
+        assert!(room.secret(CONTRACT, &late).unwrap().secret == secret);
+        let genesis: TxId = "2.1".parse().unwrap();
+        assert_eq!(client.receipt(genesis).is_ok(), !without_old_chunks);
+        if without_old_chunks {
+            continue;
+        }
+        drop(service_stopped(service));
+    }
+}
+
+fn remove_chunks_until(ledger: &Path, last: u64) {
+    for item in std::fs::read_dir(ledger).unwrap() {
+        let item = item.unwrap();
+        let name = item.file_name().into_string().unwrap();
+        let end = name
+            .strip_suffix(".committed")
+            .and_then(|name| name.split('-').nth(1)?.parse::<u64>().ok());
+        if end.is_some_and(|end| end <= last) {
+            std::fs::remove_file(item.path()).unwrap();
+        }
+    }
+}
+
+/// Changes one byte in the middle of each file.
+fn alter_files(folder: &Path) {
+    for item in std::fs::read_dir(folder).unwrap() {
+        let path = item.unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
     }
 }
 
