@@ -7,7 +7,8 @@ use governance::recovery::ShareProgress;
 use governance::{Client, Identity, Member, TxId};
 use ledger_tools::{VerifyOptions, verify_directory};
 use serde_json::{Value, json};
-use tests::service::{Host, Service, ccf_program, copy_files};
+use tests::ccf::program;
+use tests::service::{Host, Service, copy_files};
 
 use crate::recovery::{EMBEDDED, open};
 
@@ -54,8 +55,12 @@ fn wait_until_renamed(service: &Service) {
 #[test]
 fn a_ccf_node_recovers_our_ledger_and_we_recover_its() {
     let test = "a_ccf_node_recovers_our_ledger_and_we_recover_its";
-    let Some(program) = ccf_program("js_generic", test) else {
+    let Some(program) = program("js_generic", test) else {
         return;
+    };
+    let ccf = Host::Ccf {
+        program,
+        simulated: false,
     };
     let identities: Vec<Identity> = (0..3)
         .map(|n| {
@@ -82,16 +87,12 @@ fn a_ccf_node_recovers_our_ledger_and_we_recover_its() {
 
     for with_snapshot in [false, true] {
         let snapshots = ours.folder().join("snapshots");
-        let mut real = Service::recover_with(
-            &Host::Ccf(program.clone()),
-            &ours.ledger(),
-            ours.certificate(),
-            |folder, _| {
+        let mut real =
+            Service::recover_with(&ccf, &ours.ledger(), ours.certificate(), |folder, _| {
                 if with_snapshot {
                     copy_files(&snapshots, &folder.join("snapshots"));
                 }
-            },
-        );
+            });
         let created = real.client().network().unwrap().current_service_create_txid;
         let created = created.unwrap();
         // A smaller position would mean that it silently dropped something.
