@@ -8,7 +8,7 @@ use governance::ClientError;
 use governance::identity::IdentityError;
 use governance::recovery::ShareError;
 use governance::rehearsal::RehearsalError;
-use ledger_tools::{AuditError, DecryptError, ExportError, Seqno};
+use ledger_tools::{AuditError, BundleError, DecryptError, ExportError, Seqno};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,9 @@ pub enum CliError {
     /// A ledger cannot be verified.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// A receipt from a ledger cannot be made, or proves nothing.
+    #[error(transparent)]
+    Bundle(BundleError),
     /// Talking to the service failed, or it refused.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -122,6 +125,15 @@ impl Failure {
     }
 }
 
+impl From<BundleError> for CliError {
+    fn from(error: BundleError) -> Self {
+        match error {
+            BundleError::Audit(error) => Self::Audit(error),
+            error => Self::Bundle(error),
+        }
+    }
+}
+
 impl CliError {
     /// Which kind of failure this is.
     pub fn failure(&self) -> Failure {
@@ -135,6 +147,7 @@ impl CliError {
             ) => Failure::Environment,
             Self::Incomplete { .. } => Failure::Incomplete,
             Self::Audit(_)
+            | Self::Bundle(_)
             | Self::Evidence(_)
             | Self::Expectation { .. }
             | Self::Fork { .. }

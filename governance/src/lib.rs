@@ -27,12 +27,12 @@ pub mod ids;
 pub mod member;
 mod pem;
 pub mod policies;
-pub mod receipt;
 pub mod recovery;
 pub mod rehearsal;
 pub mod secrets;
 pub mod service;
 
+pub use ::ledger::receipt;
 pub use client::{Client, ClientError};
 pub use identity::Identity;
 pub use ids::{IdentityId, ProposalId, TxId};

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod bundle;
 mod compare;
 mod decrypt;
 mod directory;
@@ -31,6 +32,7 @@ mod verify;
 pub use access::{
     Access, Admitted, Basis, CouldRead, Delegate, Holder, Moment, Received, Recovery,
 };
+pub use bundle::{Bundle, BundleError, Proven};
 pub use compare::{Comparison, Side, compare_directories};
 pub use decrypt::{DecryptError, PrivateChange, SealedSecrets, private_changes};
 pub use directory::{ChunkFile, Files, OpenFile, chunk_files};

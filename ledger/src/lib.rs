@@ -22,6 +22,7 @@ mod merkle;
 mod message;
 pub mod pem;
 mod pieces;
+pub mod receipt;
 mod rsa;
 mod secret;
 mod shares;

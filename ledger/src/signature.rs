@@ -170,7 +170,7 @@ const HEADER_CWT: i64 = 15;
 const HEADER_VDS: i64 = 395;
 const VDS_CCF: i64 = 2;
 const HEADER_CCF: &str = "ccf.v1";
-const TAG_SIGN1: u64 = 18;
+pub(crate) const TAG_SIGN1: u64 = 18;
 
 /// `["Signature1", protected, h'', payload]` (RFC 9052, section 4.4).
 fn to_be_signed(protected: &[u8], payload: &[u8]) -> Result<Vec<u8>, MakeSignatureError> {
@@ -182,7 +182,7 @@ fn to_be_signed(protected: &[u8], payload: &[u8]) -> Result<Vec<u8>, MakeSignatu
     ]))
 }
 
-fn cbor(value: &Value) -> Result<Vec<u8>, MakeSignatureError> {
+pub(crate) fn cbor(value: &Value) -> Result<Vec<u8>, MakeSignatureError> {
     let mut bytes = Vec::new();
     ciborium::into_writer(value, &mut bytes)
         .map_err(|e| MakeSignatureError::Encoding(e.to_string()))?;
@@ -339,7 +339,7 @@ pub(crate) fn cose_of_row(row: &[u8]) -> Result<Vec<u8>, CoseError> {
 }
 
 /// One CBOR item and nothing behind it.
-fn whole_item(bytes: &[u8]) -> Result<Value, CoseError> {
+pub(crate) fn whole_item(bytes: &[u8]) -> Result<Value, CoseError> {
     let mut rest = bytes;
     let value = ciborium::de::from_reader_with_recursion_limit(&mut rest, 16)
         .map_err(|_| CoseError::Form("not CBOR"))?;
@@ -350,6 +350,6 @@ fn whole_item(bytes: &[u8]) -> Result<Value, CoseError> {
     }
 }
 
-fn entry<'v>(map: &'v [(Value, Value)], key: &Value) -> Option<&'v Value> {
+pub(crate) fn entry<'v>(map: &'v [(Value, Value)], key: &Value) -> Option<&'v Value> {
     map.iter().find(|(k, _)| k == key).map(|(_, value)| value)
 }

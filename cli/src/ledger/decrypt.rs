@@ -41,15 +41,7 @@ struct Change {
 }
 
 pub(crate) fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), CliError> {
-    let keys = arguments
-        .keys
-        .iter()
-        .map(|path| {
-            let pem = zeroize::Zeroizing::new(read(path)?);
-            RsaPrivateKey::from_pem(&pem)
-                .map_err(|error| CliError::input(path.display().to_string(), &error.to_string()))
-        })
-        .collect::<Result<Vec<_>, CliError>>()?;
+    let keys = private_keys(&arguments.keys)?;
     // The newest secret opens the ones before it, so the whole ledger is read once for the secrets and once for the rows.
     let mut sealed = SealedSecrets::default();
     arguments
@@ -83,6 +75,16 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), 
     output.show(&changes, |changes| {
         changes.iter().map(line).collect::<Vec<_>>().join("\n")
     })
+}
+
+/// Private keys from their files.
+pub(super) fn private_keys(files: &[PathBuf]) -> Result<Vec<RsaPrivateKey>, CliError> {
+    let key = |path: &PathBuf| {
+        let pem = zeroize::Zeroizing::new(read(path)?);
+        RsaPrivateKey::from_pem(&pem)
+            .map_err(|error| CliError::input(path.display().to_string(), &error.to_string()))
+    };
+    files.iter().map(key).collect()
 }
 
 fn line(change: &Change) -> String {

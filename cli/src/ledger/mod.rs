@@ -7,6 +7,7 @@ mod access;
 mod compare;
 mod decrypt;
 mod export;
+mod receipt;
 mod recoveries;
 mod releases;
 mod report;
@@ -30,6 +31,9 @@ pub(crate) enum Command {
     Decrypt(decrypt::Arguments),
     /// Writes every transaction and public row as JSON lines, CSV or an SQLite database.
     Export(export::Arguments),
+    /// Makes and checks receipts that carry everything needed offline.
+    #[command(subcommand)]
+    Receipt(receipt::Command),
     /// The identities the service has had, who recovered it and by which path.
     Recoveries(recoveries::Arguments),
     /// Who received which secret, token or certificate, under which policy, by which vote; and who was refused.
@@ -52,6 +56,7 @@ pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliEr
         Command::CouldRead(arguments) => access::run(&arguments, output),
         Command::Decrypt(arguments) => decrypt::run(&arguments, output),
         Command::Export(arguments) => export::run(&arguments, output),
+        Command::Receipt(command) => receipt::run(&command, output),
         Command::Recoveries(arguments) => recoveries::run(&arguments, output),
         Command::Releases(arguments) => releases::run(&arguments, output),
         Command::Report(arguments) => report::run(&arguments, output),

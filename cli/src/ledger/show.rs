@@ -129,7 +129,7 @@ fn join<T>(items: &[T], line: fn(&T) -> String) -> String {
     items.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn entry_line(entry: &TransactionSummary) -> String {
+pub(super) fn entry_line(entry: &TransactionSummary) -> String {
     let mut wrote: Vec<String> = entry
         .tables
         .iter()

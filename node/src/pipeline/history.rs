@@ -7,11 +7,9 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 use ccf_rs::{
     Historical, HistoricalState, HostError, MAX_HISTORICAL_RANGE, Seqno, TxId, TxStatus, View,
 };
-use ledger::{
-    Digest, Entry, LedgerSecrets, MerkleTree, ProofStep, SIGNATURES_MAP, SINGLE_KEY, SignatureRow,
-    TREE_MAP, fold_proof, parse_sections,
-};
-use serde_json::{Value as JsonValue, json};
+use ledger::receipt::{Covering, UnverifiedReceipt};
+use ledger::{Entry, LedgerSecrets, parse_sections};
+use serde_json::Value as JsonValue;
 
 use super::files::Places;
 use super::index::{Chunk, ChunkEntries, Index};
@@ -120,20 +118,11 @@ impl History {
     /// Receipt of a committed transaction, in CCF's JSON form (ledger format, section 15.1).
     pub fn receipt(&self, seqno: Seqno) -> Result<JsonValue, HostError> {
         let bytes = self.entry(seqno)?;
-        if self.is_signature(seqno) {
-            let (row, _) = signature_of(&bytes)?;
-            return self.endorsed(
-                &row,
-                json!({
-                    "cert": row.cert,
-                    "leaf": row.root,
-                    "node_id": row.node,
-                    "proof": [],
-                    "signature": row.sig,
-                }),
-            );
-        }
         let entry = Entry::parse(&bytes).map_err(failed)?;
+        if self.is_signature(seqno) {
+            let own = Covering::of(&entry).map_err(failed)?;
+            return self.endorsed(own.of_itself());
+        }
         let secret = self
             .secret_at(seqno)
             .ok_or_else(|| HostError::Failed("no ledger secret".into()))?;
@@ -141,45 +130,22 @@ impl History {
             .signature_behind(seqno)
             .ok_or_else(|| HostError::Failed("not signed yet".into()))?;
         let signed = self.entry(signature)?;
-        let (row, tree) = signature_of(&signed)?;
-        let proof = tree.proof(entry.seqno, tree.last()).map_err(failed)?;
-        if fold_proof(entry.leaf(), &proof) != row.root {
-            return Err(HostError::Failed(
-                "the proof does not lead to the signed root".into(),
-            ));
-        }
-        let proof: Vec<JsonValue> = proof
-            .iter()
-            .map(|step| match step {
-                ProofStep::Left(sibling) => json!({ "left": sibling }),
-                ProofStep::Right(sibling) => json!({ "right": sibling }),
-            })
-            .collect();
-        self.endorsed(
-            &row,
-            json!({
-                "cert": row.cert,
-                "leaf_components": {
-                    "claims_digest": entry.claims_digest.unwrap_or(Digest::ZERO),
-                    "commit_evidence": secret.commit_evidence(entry.id()).as_str(),
-                    "write_set_digest": entry.write_set_digest(),
-                },
-                "node_id": row.node,
-                "proof": proof,
-                "signature": row.sig,
-            }),
-        )
+        let signed = Entry::parse(&signed).map_err(failed)?;
+        let covering = Covering::of(&signed).map_err(failed)?;
+        let evidence = secret.commit_evidence(entry.id());
+        self.endorsed(covering.json(&entry, Some(&evidence)).map_err(failed)?)
     }
 
     /// Adds `service_endorsements` to the receipt of an earlier identity (ledger format, section 15.1).
-    fn endorsed(&self, row: &SignatureRow, mut receipt: JsonValue) -> Result<JsonValue, HostError> {
-        if let (Some(endorser), Some(certificate)) = (self.endorser.get(), &row.cert) {
-            let endorsements = endorser(certificate).map_err(HostError::Failed)?;
-            if !endorsements.is_empty() {
-                receipt["service_endorsements"] = json!(endorsements);
+    fn endorsed(&self, receipt: UnverifiedReceipt) -> Result<JsonValue, HostError> {
+        let receipt = match self.endorser.get() {
+            Some(endorser) => {
+                let endorsements = endorser(receipt.certificate()).map_err(HostError::Failed)?;
+                receipt.endorsed_by(endorsements)
             }
-        }
-        Ok(receipt)
+            None => receipt,
+        };
+        serde_json::to_value(&receipt).map_err(failed)
     }
 
     fn past(self: &Arc<Self>, seqno: Seqno) -> Result<Past, HostError> {
@@ -213,22 +179,6 @@ impl History {
             history: Arc::clone(self),
         })
     }
-}
-
-/// The row and the tree of a signature entry.
-fn signature_of(bytes: &[u8]) -> Result<(SignatureRow, MerkleTree), HostError> {
-    let entry = Entry::parse(bytes).map_err(failed)?;
-    let value = |map: &str| {
-        entry
-            .section(map)
-            .and_then(|section| section.value(&SINGLE_KEY))
-    };
-    let row = value(SIGNATURES_MAP).ok_or_else(|| HostError::Failed("not a signature".into()))?;
-    let tree = value(TREE_MAP).ok_or_else(|| HostError::Failed("signature without tree".into()))?;
-    Ok((
-        serde_json::from_slice(row).map_err(failed)?,
-        MerkleTree::deserialise(tree).map_err(failed)?,
-    ))
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "used as an error mapper")]

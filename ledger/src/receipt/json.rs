@@ -1,4 +1,4 @@
-//! Receipts: proof that a transaction is in the ledger of a service (ledger format, section 15.1).
+//! Receipts in CCF's JSON form (ledger format, section 15.1).
 //!
 //! ```cddl
 //! receipt = {
@@ -21,28 +21,35 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ledger::{Digest, ProofStep, PublicKey, TxId, fold_proof};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::hash::Digest;
+use crate::id::TxId;
+use crate::key::PublicKey;
+use crate::merkle::{ProofStep, fold_proof};
+
 /// A receipt as received: nothing in it is true yet.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnverifiedReceipt {
-    cert: String,
-    node_id: String,
-    signature: String,
-    proof: Vec<ProofStep>,
-    leaf: Option<Digest>,
-    leaf_components: Option<LeafComponents>,
-    #[serde(default)]
-    service_endorsements: Vec<String>,
+    pub(super) cert: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) leaf: Option<Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) leaf_components: Option<LeafComponents>,
+    pub(super) node_id: String,
+    pub(super) proof: Vec<ProofStep>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) service_endorsements: Vec<String>,
+    pub(super) signature: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-struct LeafComponents {
-    write_set_digest: Digest,
-    commit_evidence: String,
-    claims_digest: Option<Digest>,
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LeafComponents {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) claims_digest: Option<Digest>,
+    pub(super) commit_evidence: String,
+    pub(super) write_set_digest: Digest,
 }
 
 /// What a receipt that verifies proves.
@@ -50,6 +57,8 @@ struct LeafComponents {
 pub struct VerifiedReceipt {
     /// The transaction, as its commit evidence names it; absent for signature transactions.
     pub transaction: Option<TxId>,
+    /// The leaf of the Merkle tree that it is about.
+    pub leaf: Digest,
     /// The digest of what the application claims about the transaction; 32 zero bytes when it claims nothing.
     pub claims_digest: Option<Digest>,
     /// The digest of the ledger entry.
@@ -77,12 +86,46 @@ impl UnverifiedReceipt {
         Ok(receipt)
     }
 
+    /// The certificate of the node that signed, PEM. It is a claim of the receipt.
+    #[must_use]
+    pub fn certificate(&self) -> &str {
+        &self.cert
+    }
+
+    /// The receipt with certificates that lead from the node's certificate to a later identity of the service, nearest to the node
+    /// first.
+    #[must_use]
+    pub fn endorsed_by(self, service_endorsements: Vec<String>) -> Self {
+        Self {
+            service_endorsements,
+            ..self
+        }
+    }
+
     /// Verifies the receipt against the certificate (PEM) of the service that is trusted. Validity dates are not looked at: a
     /// receipt outlives the certificates of its day.
     ///
     /// # Errors
     /// The first of REC-01 to REC-04 that does not hold.
     pub fn verify(&self, service_certificate: &str) -> Result<VerifiedReceipt, ReceiptError> {
+        let verified = self.signed()?;
+        let service = PublicKey::of_certificate(service_certificate).map_err(chain)?;
+        self.leads_to(&service)?;
+        Ok(verified)
+    }
+
+    /// As [`UnverifiedReceipt::verify`], with the key of the service that is trusted.
+    ///
+    /// # Errors
+    /// The first of REC-01 to REC-04 that does not hold.
+    pub fn verify_with_key(&self, service: &PublicKey) -> Result<VerifiedReceipt, ReceiptError> {
+        let verified = self.signed()?;
+        self.leads_to(service)?;
+        Ok(verified)
+    }
+
+    /// REC-01 to REC-03.
+    fn signed(&self) -> Result<VerifiedReceipt, ReceiptError> {
         let form = |reason: String| ReceiptError::Form { reason };
         let leaf = match (&self.leaf_components, self.leaf) {
             (Some(components), _) => components.leaf(),
@@ -103,28 +146,27 @@ impl UnverifiedReceipt {
                 want: node.id(),
             });
         }
-        let chain = self
-            .service_endorsements
-            .iter()
-            .map(String::as_str)
-            .chain([service_certificate]);
-        let mut subject = self.cert.as_str();
-        for issuer in chain {
-            let issued =
-                PublicKey::of_certificate(issuer).and_then(|key| key.verify_certificate(subject));
-            issued.map_err(|error| ReceiptError::Chain {
-                reason: error.to_string(),
-            })?;
-            subject = issuer;
-        }
         let components = self.leaf_components.as_ref();
         Ok(VerifiedReceipt {
             transaction: components.and_then(LeafComponents::transaction),
+            leaf,
             claims_digest: components.and_then(|components| components.claims_digest),
             write_set_digest: components.map(|components| components.write_set_digest),
             root,
             node_id: node.id(),
         })
+    }
+
+    /// REC-04.
+    fn leads_to(&self, service: &PublicKey) -> Result<(), ReceiptError> {
+        let mut subject = self.cert.as_str();
+        for issuer in &self.service_endorsements {
+            PublicKey::of_certificate(issuer)
+                .and_then(|key| key.verify_certificate(subject))
+                .map_err(chain)?;
+            subject = issuer;
+        }
+        service.verify_certificate(subject).map_err(chain)
     }
 
     /// As [`UnverifiedReceipt::verify`], for a receipt that must be this transaction's.
@@ -147,8 +189,14 @@ impl UnverifiedReceipt {
     }
 }
 
+fn chain(error: impl std::fmt::Display) -> ReceiptError {
+    ReceiptError::Chain {
+        reason: error.to_string(),
+    }
+}
+
 impl LeafComponents {
-    fn leaf(&self) -> Digest {
+    pub(super) fn leaf(&self) -> Digest {
         let evidence = Digest::of(self.commit_evidence.as_bytes());
         match &self.claims_digest {
             Some(claims) => Digest::of_three(&self.write_set_digest, &evidence, claims),
