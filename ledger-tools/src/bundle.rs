@@ -113,11 +113,12 @@ impl From<EntryError> for BundleError {
 }
 
 impl Bundle {
-    /// Makes the bundle of a transaction from a ledger directory, which is verified on the way. `secrets` give the commit evidence:
+    /// Makes the bundle of a transaction from a ledger directory, which is verified on the way. The first signature behind the
+    /// transaction proves it; so a signature is proven by the next one, and the last by none. `secrets` give the commit evidence:
     /// without them the receipt has the leaf alone, and there is no COSE form.
     ///
     /// # Errors
-    /// [`BundleError`]; [`AuditError::Absent`] for a transaction that no signature covers.
+    /// [`BundleError`]; [`AuditError::Absent`] for a transaction with no signature behind it.
     pub fn make(
         directory: &Path,
         options: &VerifyOptions,
@@ -135,9 +136,6 @@ impl Bundle {
             }
             if entry.id() == transaction {
                 entry_bytes = Some(entry.bytes.to_vec());
-                if shown.is_signature() {
-                    made = Some(Covering::of(entry).map(|own| (own.of_itself(), None)));
-                }
             } else if let (Some(bytes), None, true) = (&entry_bytes, &made, shown.is_signature()) {
                 made = Some(receipts(bytes, entry, secrets));
             }
@@ -145,7 +143,7 @@ impl Bundle {
         let (Some(entry), Some(made)) = (entry_bytes, made) else {
             let last = report.verified_until.map(|last| last.to_string());
             return Err(BundleError::Audit(AuditError::Absent {
-                what: "a signed transaction",
+                what: "a transaction with a signature behind it",
                 got: format!("a ledger signed until {}", last.unwrap_or_default()),
                 want: transaction.to_string(),
             }));
@@ -202,11 +200,7 @@ impl Bundle {
         let trusted = PublicKey::of_certificate(service_certificate)?;
         let (identity, endorsements) = self.identity(trusted)?;
         let verified = self.receipt.verify_with_key(&identity)?;
-        // A signature's own receipt has the root that it signs for a leaf.
-        let leaf = match Covering::of(&entry) {
-            Ok(own) => own.root(),
-            Err(_) => entry.leaf(),
-        };
+        let leaf = entry.leaf();
         if verified.leaf != leaf {
             return Err(BundleError::Leaf {
                 got: leaf,

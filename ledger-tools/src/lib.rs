@@ -39,6 +39,7 @@ pub use directory::{ChunkFile, Files, OpenFile, chunk_files};
 pub use error::AuditError;
 pub use export::{Csv, Export, ExportError, JsonLines, Sqlite};
 pub use history::{KeyChange, TableSummary, TransactionSummary, changes, summaries};
+pub use ledger::receipt::MakeReceiptError;
 pub use ledger::{
     Anchor, Check, Checkpoint, CheckpointError, Entry, Fault, LocatedFault, PublicKey, Report,
     RsaPrivateKey, Seqno, TxId, Verdict,

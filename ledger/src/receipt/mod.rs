@@ -25,6 +25,9 @@ pub enum MakeReceiptError {
     /// The entry that should cover the transaction is no signature, or not a readable one.
     #[error("the covering entry: {0}")]
     Signature(String),
+    /// Signatures of CCF 1.x do not carry the certificate that a receipt needs.
+    #[error("the covering signature carries no certificate, as those of CCF 1.x")]
+    NoCertificate,
     /// The signature's tree does not reach back to the transaction.
     #[error(transparent)]
     Tree(#[from] TreeError),
@@ -47,6 +50,7 @@ pub enum MakeReceiptError {
 /// The first signature behind a transaction, which makes the transaction's receipt.
 pub struct Covering {
     row: SignatureRow,
+    certificate: String,
     tree: MerkleTree,
     cose: Option<Vec<u8>>,
 }
@@ -55,27 +59,23 @@ impl Covering {
     /// Reads a signature entry.
     ///
     /// # Errors
-    /// [`MakeReceiptError::Signature`].
+    /// [`MakeReceiptError::Signature`], [`MakeReceiptError::NoCertificate`].
     pub fn of(signature: &Entry<'_>) -> Result<Self, MakeReceiptError> {
-        let row = |map: &str| {
+        let value = |map: &str| {
             let section = signature.section(map);
             section.and_then(|section| section.value(&SINGLE_KEY))
         };
         let wrong = |what: &dyn std::fmt::Display| MakeReceiptError::Signature(what.to_string());
-        let signed = row(SIGNATURES_MAP).ok_or_else(|| wrong(&"it signs nothing"))?;
-        let tree = row(TREE_MAP).ok_or_else(|| wrong(&"it has no tree"))?;
-        let cose = row(COSE_SIGNATURES_MAP).map(cose_of_row).transpose();
+        let signed = value(SIGNATURES_MAP).ok_or_else(|| wrong(&"it signs nothing"))?;
+        let tree = value(TREE_MAP).ok_or_else(|| wrong(&"it has no tree"))?;
+        let cose = value(COSE_SIGNATURES_MAP).map(cose_of_row).transpose();
+        let mut row: SignatureRow = serde_json::from_slice(signed).map_err(|e| wrong(&e))?;
         Ok(Self {
-            row: serde_json::from_slice(signed).map_err(|e| wrong(&e))?,
+            certificate: row.cert.take().ok_or(MakeReceiptError::NoCertificate)?,
+            row,
             tree: MerkleTree::deserialise(tree).map_err(|e| wrong(&e))?,
             cose: cose.map_err(|e| wrong(&e))?,
         })
-    }
-
-    /// The root that it signs.
-    #[must_use]
-    pub const fn root(&self) -> Digest {
-        self.row.root
     }
 
     /// The receipt of the signature itself: its root, with nothing to prove.
@@ -146,8 +146,7 @@ impl Covering {
         proof: Proof,
     ) -> UnverifiedReceipt {
         UnverifiedReceipt {
-            // 1.x rows have no certificate; such a receipt names none and cannot be verified.
-            cert: self.row.cert.clone().unwrap_or_default(),
+            cert: self.certificate.clone(),
             leaf,
             leaf_components,
             node_id: self.row.node.clone(),
