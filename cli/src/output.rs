@@ -32,6 +32,21 @@ impl<'a> Output<'a> {
         writeln!(self.out, "{}", text.trim_end()).map_err(CliError::Print)
     }
 
+    /// Prints one of many results as it comes: as JSON on a line of its own if asked for, else in words.
+    pub(crate) fn line<T: Serialize + ?Sized>(
+        &mut self,
+        value: &T,
+        text: impl FnOnce(&T) -> String,
+    ) -> Result<(), CliError> {
+        let line = if self.json {
+            serde_json::to_string(value).map_err(|error| CliError::Print(error.into()))?
+        } else {
+            text(value)
+        };
+        writeln!(self.out, "{line}").map_err(CliError::Print)?;
+        self.out.flush().map_err(CliError::Print)
+    }
+
     /// Where results go, for commands that print as they go on.
     pub(crate) fn stream(&mut self) -> &mut dyn Write {
         self.out

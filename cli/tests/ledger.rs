@@ -206,3 +206,114 @@ fn two_demonstrations_are_a_fork_and_a_damaged_ledger_answers_nothing() {
         assert!(answer.stdout.is_empty());
     }
 }
+
+#[test]
+fn a_receipt_proves_a_release_without_the_ledger_and_a_watch_notices_a_roll_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("demo");
+    play(&place);
+    let path = |name: &str| place.join(name).to_str().unwrap().to_owned();
+    let (ledger, certificate) = (path("ledger"), path("service_cert.pem"));
+    let released = ask(&["ledger", "releases", &ledger, "--outcome", "granted"]);
+    let transaction = released[0]["transaction"].as_str().unwrap();
+    let file = folder
+        .path()
+        .join("receipt.json")
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let keys = ["alba", "bruno"].map(|member| path(&format!("members/{member}/enc_privk.pem")));
+    let made = [
+        "ledger",
+        "receipt",
+        "make",
+        &ledger,
+        "--transaction",
+        transaction,
+        "--out",
+        &file,
+    ];
+    let with_keys = [
+        &made[..],
+        &["--member-key", &keys[0], "--member-key", &keys[1]],
+    ]
+    .concat();
+    for (command, cose) in [(&made[..], false), (&with_keys, true)] {
+        ask(command);
+        let proven = ask(&[
+            "ledger",
+            "receipt",
+            "verify",
+            &file,
+            "--service-cert",
+            &certificate,
+        ]);
+        assert_eq!(proven["transaction"]["transaction"], transaction);
+        assert_eq!(proven["cose"], cose);
+    }
+    // Of another service it proves nothing.
+    let stranger = path("members/alba/cert.pem");
+    let refused = cleanroom(&[
+        "ledger",
+        "receipt",
+        "verify",
+        &file,
+        "--service-cert",
+        &stranger,
+    ]);
+    assert_eq!(refused.status.code(), Some(4));
+
+    let watched = cleanroom(&[
+        "ledger",
+        "watch",
+        &ledger,
+        "--idle",
+        "1",
+        "--interval",
+        "1",
+        "--json",
+    ]);
+    let lines = String::from_utf8(watched.stdout).unwrap();
+    assert_eq!(
+        lines.lines().count(),
+        ask(&["ledger", "timeline", &ledger])
+            .as_array()
+            .unwrap()
+            .len()
+    );
+
+    // An older copy does not hold the checkpoint.
+    let checkpoint = path("checkpoint.json");
+    ask(&[
+        "ledger",
+        "verify",
+        &ledger,
+        "--save-checkpoint",
+        &checkpoint,
+    ]);
+    let older = folder.path().join("older");
+    std::fs::create_dir(&older).unwrap();
+    for item in std::fs::read_dir(&ledger).unwrap() {
+        let item = item.unwrap();
+        if item.file_name().to_string_lossy().starts_with("ledger_1-") {
+            std::fs::copy(item.path(), older.join(item.file_name())).unwrap();
+        }
+    }
+    let older = older.to_str().unwrap();
+    let refused = cleanroom(&[
+        "ledger",
+        "watch",
+        older,
+        "--idle",
+        "0",
+        "--checkpoint",
+        &checkpoint,
+    ]);
+    assert_eq!(
+        refused.status.code(),
+        Some(4),
+        "{}",
+        String::from_utf8_lossy(&refused.stderr)
+    );
+    assert!(refused.stdout.is_empty());
+}

@@ -15,6 +15,7 @@ mod show;
 mod source;
 mod timeline;
 mod verify;
+mod watch;
 
 use clap::Subcommand;
 
@@ -48,6 +49,8 @@ pub(crate) enum Command {
     /// Verifies a ledger directory: every entry, the Merkle tree, every signature. Exit code 4 when something is wrong, 5 when it
     /// holds but not everything is signed by the service that was given.
     Verify(verify::Arguments),
+    /// Follows a growing ledger and prints what happens as it is signed. Ends with an error when the ledger is rolled back or rewritten.
+    Watch(watch::Arguments),
 }
 
 pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliError> {
@@ -63,5 +66,6 @@ pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliEr
         Command::Show(command) => show::run(&command, output),
         Command::Timeline(arguments) => timeline::run(&arguments, output),
         Command::Verify(arguments) => verify::run(&arguments, output),
+        Command::Watch(arguments) => watch::run(&arguments, output),
     }
 }

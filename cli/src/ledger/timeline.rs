@@ -26,7 +26,8 @@ fn lines(events: &[Event]) -> String {
     events.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn line(event: &Event) -> String {
+/// One event in words.
+pub(super) fn line(event: &Event) -> String {
     let time = event.signed_at.map(date).unwrap_or_default();
     format!(
         "{:>10}  {time:20}  {}",

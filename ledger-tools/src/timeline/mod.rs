@@ -79,13 +79,6 @@ impl Timeline {
         }
     }
 
-    /// Takes out what is known so far and dated, for a reader who follows along.
-    pub fn drain(&mut self) -> Vec<Event> {
-        let dated = self.events.drain(..self.undated).collect();
-        self.undated = 0;
-        dated
-    }
-
     /// All of it.
     #[must_use]
     pub fn finish(self) -> Vec<Event> {
