@@ -1,18 +1,20 @@
 //! Roots of trust: data a host chooses once, never something a request or a policy can change.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use crate::{bytes::Sha256Digest, simulated, snp::Product};
+use crate::{bytes::Sha256Digest, certificate::Certificate, cvm, simulated, snp::Product};
 
 /// The roots that evidence must lead to.
 ///
-/// There are two sets, and neither accepts what the other accepts: AMD's processors, and the simulated platform whose keys
+/// There are two sets, and neither accepts what the other accepts: AMD's processors in Azure, and the simulated platform whose keys
 /// are published with this crate. There is no set that accepts unsigned evidence and no way to mix the two.
 #[derive(Clone, Debug)]
 pub struct TrustAnchors {
     kind: Kind,
     /// SHA-256 of the SubjectPublicKeyInfo of the root, by product.
     arks: BTreeMap<Product, Sha256Digest>,
+    /// The root of the authorities that certify attestation keys of virtual TPMs.
+    vtpm_root: Arc<Certificate>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +26,7 @@ enum Kind {
 }
 
 impl TrustAnchors {
-    /// AMD's root keys for Milan, Genoa and Turin (attestation specification, section 2.2).
+    /// AMD's root keys for Milan, Genoa and Turin (attestation specification, section 2.2), and Azure's root of virtual TPMs.
     ///
     /// Issuers of UVM endorsements are governed data in the [`PlatformPolicy`](crate::PlatformPolicy); these anchors refuse the
     /// simulated issuer even if governance lists it.
@@ -35,6 +37,7 @@ impl TrustAnchors {
                 .into_iter()
                 .map(|(product, digest)| (product, digest.into()))
                 .collect(),
+            vtpm_root: root(cvm::AZURE_ROOT),
         }
     }
 
@@ -47,6 +50,7 @@ impl TrustAnchors {
                 .into_iter()
                 .map(|product| (product, simulated::ARK_KEY))
                 .collect(),
+            vtpm_root: root(simulated::vtpm::root()),
         }
     }
 
@@ -57,6 +61,10 @@ impl TrustAnchors {
 
     pub(crate) fn trusts_ark(&self, product: Product, key: Sha256Digest) -> bool {
         self.arks.get(&product) == Some(&key)
+    }
+
+    pub(crate) fn vtpm_root(&self) -> &Certificate {
+        &self.vtpm_root
     }
 
     /// `keys` are those of the whole chain of a UVM endorsement, leaf first.
@@ -75,8 +83,15 @@ impl TrustAnchors {
         Self {
             kind: Kind::Vectors,
             arks,
+            vtpm_root: root(cvm::AZURE_ROOT),
         }
     }
+}
+
+fn root(der: &[u8]) -> Arc<Certificate> {
+    let root =
+        Certificate::parse(der).expect("invariant: the roots in this crate are certificates");
+    Arc::new(root)
 }
 
 const AMD_ROOTS: [(Product, [u8; 32]); 3] = [

@@ -7,7 +7,7 @@ use serde_json::{Number, Value};
 
 use crate::{
     bytes::{HostData, Measurement, ReportData, Sha256Digest},
-    claims::{self, Claims},
+    claims::{self, Claims, Family},
     error::{Check, Class},
     keys::{KeyError, RsaKey, SignatureError},
     verifier::VerifiedEvidence,
@@ -27,21 +27,37 @@ impl ClaimPolicy {
         self.0.is_empty()
     }
 
-    /// Every claim that does not match, in the order of their names.
-    pub fn mismatches(&self, claims: &Claims) -> Vec<ClaimMismatch> {
-        self.0
-            .iter()
+    /// True if the policy says nothing about a family. Then it accepts nothing of that family.
+    pub fn is_silent_on(&self, family: Family) -> bool {
+        self.about(family).next().is_none()
+    }
+
+    /// Every claim of a family that does not match, in the order of their names. `claim` gives the presented value.
+    ///
+    /// Nothing differs from a policy that is [silent](Self::is_silent_on): ask that first.
+    pub fn mismatches<'a>(
+        &self,
+        family: Family,
+        claim: impl Fn(&str) -> Option<&'a Value>,
+    ) -> Vec<ClaimMismatch> {
+        self.about(family)
             .filter(|(name, want)| {
-                !claims
-                    .get(name)
-                    .is_some_and(|got| want.iter().any(|w| equal(got, w)))
+                !claim(name).is_some_and(|got| want.iter().any(|w| equal(got, w)))
             })
             .map(|(name, want)| ClaimMismatch {
                 claim: name.clone(),
-                got: claims.get(name).cloned(),
+                got: claim(name).cloned(),
                 want: want.clone(),
             })
             .collect()
+    }
+
+    fn about(&self, family: Family) -> impl Iterator<Item = (&String, &Vec<Value>)> {
+        self.0.iter().filter(move |(name, _)| family.compares(name))
+    }
+
+    fn pins_boot(&self) -> bool {
+        self.0.keys().any(|name| claims::pins_boot(name))
     }
 }
 
@@ -97,12 +113,17 @@ pub struct ClaimMismatch {
 /// Why verified evidence was not accepted.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum AppraisalError {
-    /// POL-01: the contract has no policy.
-    #[error("POL-01 PolicyMissing: the contract has no policy")]
+    /// POL-01: the contract has no policy for this family.
+    #[error("POL-01 PolicyMissing: the contract has no policy for such evidence")]
     PolicyMissing,
-    /// POL-02, or POL-03 if the host data is among the claims that differ.
+    /// POL-05: the contract's policy would hold for any software that runs on such a machine.
+    #[error("POL-05 PcrPolicyMismatch: the policy pins no register of the boot")]
+    NothingPinned,
+    /// POL-02; POL-03 if the host data is among the claims that differ; POL-04 for a confidential VM.
     #[error("{} {}: {}", self.code(), self.class(), list(contract))]
     ClaimsMismatch {
+        /// Whose claims they are.
+        family: Family,
         /// What differs from the contract's policy. Never empty.
         contract: Vec<ClaimMismatch>,
         /// What differs from the delegate's policy; `None` if there is none.
@@ -116,6 +137,17 @@ pub enum AppraisalError {
         /// SHA-256 of the presented key. The report data must be this and 32 zero bytes.
         want: Sha256Digest,
     },
+    /// KEY-07: the runtime claims of a confidential VM do not bind the presented key.
+    #[error("KEY-07 UserDataMismatch: the key hashes to {want}")]
+    UserDataMismatch {
+        /// From the runtime claims; `None` if they have none.
+        got: Option<ReportData>,
+        /// SHA-256 of the presented key.
+        want: Sha256Digest,
+    },
+    /// KEY-08: the key is bound, but the evidence was not made for the challenge.
+    #[error("KEY-08 ReportDataMismatch: the evidence does not answer the challenge")]
+    ChallengeMismatch,
     /// KEY-02: the key is bound, but cannot be used.
     #[error(transparent)]
     UnusableKey(#[from] KeyError),
@@ -126,6 +158,11 @@ impl AppraisalError {
     pub fn check(&self) -> Check {
         match self {
             Self::PolicyMissing => Check::Pol01,
+            Self::NothingPinned => Check::Pol05,
+            Self::ClaimsMismatch {
+                family: Family::Cvm,
+                ..
+            } => Check::Pol04,
             Self::ClaimsMismatch { contract, .. }
                 if contract.iter().any(|m| m.claim == claims::HOST_DATA) =>
             {
@@ -133,6 +170,8 @@ impl AppraisalError {
             }
             Self::ClaimsMismatch { .. } => Check::Pol02,
             Self::ReportDataMismatch { .. } => Check::Key01,
+            Self::UserDataMismatch { .. } => Check::Key07,
+            Self::ChallengeMismatch => Check::Key08,
             Self::UnusableKey(_) => Check::Key02,
         }
     }
@@ -183,9 +222,9 @@ pub struct UnboundClaims {
 }
 
 impl VerifiedEvidence {
-    /// Matches the policies (POL-01 to POL-03) and then binds the key (KEY-01, KEY-02), in this order.
+    /// Matches the policies (POL-01 to POL-05) and then binds the key (KEY-01 or KEY-07, KEY-02), in this order.
     ///
-    /// `key_pem` is the PEM text exactly as the caller sent it: the report data is the digest of these bytes, so line ends and
+    /// `key_pem` is the PEM text exactly as the caller sent it: what binds it is the digest of these bytes, so line ends and
     /// a trailing newline matter.
     ///
     /// # Errors
@@ -195,21 +234,56 @@ impl VerifiedEvidence {
         policies: &Policies<'_>,
         key_pem: &[u8],
     ) -> Result<AppraisedClaims, AppraisalError> {
+        self.appraise_answering(policies, key_pem, None)
+    }
+
+    /// The same for evidence that was asked for with a challenge, which it must answer (KEY-08): in the second half of the report
+    /// data (see [`ReportData::answering`]), or in the quote of a confidential VM.
+    ///
+    /// # Errors
+    /// [`AppraisalError`], with every claim that differs.
+    pub fn appraise_answering(
+        &self,
+        policies: &Policies<'_>,
+        key_pem: &[u8],
+        challenge: Option<&[u8]>,
+    ) -> Result<AppraisedClaims, AppraisalError> {
         let code = self.matched(policies)?;
-        let key_digest = Sha256Digest::of(key_pem);
-        let got = self.report().report_data;
-        if got != ReportData::binding(key_pem) {
-            return Err(AppraisalError::ReportDataMismatch {
-                got,
-                want: key_digest,
-            });
-        }
+        self.check_bound(key_pem, challenge)?;
         Ok(AppraisedClaims {
             code,
             key: RsaKey::from_pem(key_pem)?,
             key_pem: key_pem.to_vec(),
-            key_digest,
+            key_digest: Sha256Digest::of(key_pem),
         })
+    }
+
+    fn check_bound(&self, key_pem: &[u8], challenge: Option<&[u8]>) -> Result<(), AppraisalError> {
+        let want = Sha256Digest::of(key_pem);
+        let Some(vm) = self.vm() else {
+            let got = self.report().report_data;
+            let answer = challenge.map(|challenge| ReportData::answering(key_pem, challenge));
+            return match answer {
+                None if got == ReportData::binding(key_pem) => Ok(()),
+                Some(answer) if got == answer => Ok(()),
+                Some(answer)
+                    if got.as_bytes().first_chunk::<32>() == answer.as_bytes().first_chunk() =>
+                {
+                    Err(AppraisalError::ChallengeMismatch)
+                }
+                _ => Err(AppraisalError::ReportDataMismatch { got, want }),
+            };
+        };
+        if self.bound != Some(ReportData::binding(key_pem)) {
+            return Err(AppraisalError::UserDataMismatch {
+                got: self.bound,
+                want,
+            });
+        }
+        if vm.challenge != challenge.map(Sha256Digest::of) {
+            return Err(AppraisalError::ChallengeMismatch);
+        }
+        Ok(())
     }
 
     /// Matches the policies only. The result cannot release anything.
@@ -224,20 +298,32 @@ impl VerifiedEvidence {
     }
 
     fn matched(&self, policies: &Policies<'_>) -> Result<Appraised, AppraisalError> {
-        if policies.contract.is_empty() {
+        let family = self.family();
+        if policies.contract.is_silent_on(family) {
             return Err(AppraisalError::PolicyMissing);
         }
-        let contract = policies.contract.mismatches(self.claims());
+        if family == Family::Cvm && !policies.contract.pins_boot() {
+            return Err(AppraisalError::NothingPinned);
+        }
+        let claim = |name: &str| self.claims().get(name);
+        let contract = policies.contract.mismatches(family, claim);
         let alternative = if contract.is_empty() {
             Alternative::Contract
         } else {
             let delegate = policies
                 .delegate
-                .filter(|p| !p.is_empty())
-                .map(|p| p.mismatches(self.claims()));
+                .filter(|policy| !policy.is_silent_on(family))
+                .filter(|policy| family != Family::Cvm || policy.pins_boot())
+                .map(|policy| policy.mismatches(family, claim));
             match delegate {
                 Some(mismatches) if mismatches.is_empty() => Alternative::Delegate,
-                delegate => return Err(AppraisalError::ClaimsMismatch { contract, delegate }),
+                delegate => {
+                    return Err(AppraisalError::ClaimsMismatch {
+                        family,
+                        contract,
+                        delegate,
+                    });
+                }
             }
         };
         Ok(Appraised {

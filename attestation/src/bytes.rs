@@ -124,6 +124,15 @@ impl ReportData {
         digest.copy_from_slice(Sha256Digest::of(key_pem).as_bytes());
         Self(out)
     }
+
+    /// The report data that binds a key and answers a challenge of the service: SHA-256 of the PEM text, then SHA-256 of the
+    /// challenge (attestation specification, section 4.3).
+    pub fn answering(key_pem: &[u8], challenge: &[u8]) -> Self {
+        let Self(mut out) = Self::binding(key_pem);
+        let (_, answer) = out.split_at_mut(32);
+        answer.copy_from_slice(Sha256Digest::of(challenge).as_bytes());
+        Self(out)
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,11 @@ use x509_parser::{
     public_key::PublicKey,
 };
 
-use crate::{bytes::Sha256Digest, crypto::Curve, time::UnixTime};
+use crate::{
+    bytes::Sha256Digest,
+    crypto::{self, Curve, Hash},
+    time::UnixTime,
+};
 
 /// A certificate, with the byte strings that signatures and comparisons need kept exactly as received.
 #[derive(Clone, Debug)]
@@ -141,6 +145,43 @@ impl Certificate {
     pub(crate) fn spki_digest(&self) -> Sha256Digest {
         Sha256Digest::of(&self.spki)
     }
+
+    /// Whether the issuer's key signed this certificate: RSA PKCS #1 v1.5 or ECDSA; the algorithm inside and outside must be the
+    /// same bytes.
+    pub(crate) fn is_signed_by(&self, issuer: &Self) -> bool {
+        if self.inner_algorithm != self.outer_algorithm {
+            return false;
+        }
+        let (tbs, signature) = (&self.tbs, &self.signature);
+        match (&issuer.key, self.inner_algorithm.as_slice()) {
+            (Key::Rsa { .. }, algorithm) => {
+                hash_of(algorithm, PKCS1_HEAD, &[5, 0], [0x0b, 0x0c, 0x0d])
+                    .is_some_and(|hash| crypto::rsa_pkcs1(hash, &issuer.spki, tbs, signature))
+            }
+            (Key::Ec { curve, point }, algorithm) => {
+                hash_of(algorithm, ECDSA_HEAD, &[], [0x02, 0x03, 0x04])
+                    .is_some_and(|hash| crypto::ecdsa_der(*curve, hash, point, tbs, signature))
+            }
+            (Key::Other, _) => false,
+        }
+    }
+}
+
+/// `SEQUENCE { OID 1.2.840.113549.1.1.x, NULL }` without its last OID byte and the NULL.
+const PKCS1_HEAD: &[u8] = b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01";
+/// `SEQUENCE { OID 1.2.840.10045.4.3.x }` without its last byte.
+const ECDSA_HEAD: &[u8] = b"\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03";
+
+/// The hash of an AlgorithmIdentifier that is `head ‖ arc ‖ tail`; `arcs` are those of SHA-256, SHA-384 and SHA-512.
+fn hash_of(algorithm: &[u8], head: &[u8], tail: &[u8], arcs: [u8; 3]) -> Option<Hash> {
+    let rest = algorithm.strip_prefix(head)?.strip_suffix(tail)?;
+    let [arc] = rest else {
+        return None;
+    };
+    arcs.iter()
+        .zip([Hash::Sha256, Hash::Sha384, Hash::Sha512])
+        .find(|(a, _)| *a == arc)
+        .map(|(_, hash)| hash)
 }
 
 /// The signed part and both AlgorithmIdentifiers, header included.

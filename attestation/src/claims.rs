@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{snp::Report, uvm::UvmStatement};
+use crate::{cvm::Registers, request, snp::Report, uvm::UvmStatement};
 
 /// Claims of verified evidence (attestation specification, section 4.2).
 ///
@@ -74,6 +74,29 @@ impl Claims {
         Self { named, shown }
     }
 
+    /// Claims of a confidential VM: `pcrN` in base64, as existing policies have them.
+    pub(crate) fn of_vm(
+        report: &Report,
+        registers: &Registers,
+        configuration: Vec<(&'static str, Value)>,
+    ) -> Self {
+        let mut named: BTreeMap<_, _> = CVM_CLAIMS
+            .into_iter()
+            .zip(registers)
+            .filter_map(|(name, value)| Some((name, request::encode(value.as_ref()?))))
+            .collect();
+        named.extend([
+            ("cvm-launchmeasurement", json!(report.measurement)),
+            ("cvm-idkeydigest", json!(report.id_key_digest)),
+            ("cvm-guestsvn", json!(report.guest_svn)),
+        ]);
+        named.extend(configuration);
+        Self {
+            named,
+            shown: BTreeMap::new(),
+        }
+    }
+
     /// The value of a claim a policy may name.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.named.get(name)
@@ -90,8 +113,61 @@ pub(crate) const HOST_DATA: &str = "x-ms-sevsnpvm-hostdata";
 
 const IS_DEBUGGABLE: &str = "x-ms-sevsnpvm-is-debuggable";
 
-/// Names a policy for `snp-caci` may use, whether or not they are ever computed (application specification, section 5.2).
-pub const POLICY_CLAIMS: [&str; 25] = [
+/// A kind of proof of identity, and the claims it is made of.
+///
+/// A policy is one map of claims; each family is compared with its own part of it, so a policy can admit container groups, virtual
+/// machines and tokens side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Family {
+    /// A confidential container group.
+    #[serde(rename = "snp-caci")]
+    Caci,
+    /// A confidential VM.
+    #[serde(rename = "snp-cvm")]
+    Cvm,
+    /// A bearer token.
+    #[serde(rename = "jwt")]
+    Jwt,
+}
+
+impl Family {
+    /// All families.
+    pub const ALL: [Self; 3] = [Self::Caci, Self::Cvm, Self::Jwt];
+
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Caci => "snp-caci",
+            Self::Cvm => "snp-cvm",
+            Self::Jwt => "jwt",
+        }
+    }
+
+    /// The claims a policy of this family may be written with, whether or not they are ever computed (application specification,
+    /// sections 5.2 to 5.4).
+    pub fn claims(self) -> &'static [&'static str] {
+        match self {
+            Self::Caci => &CACI_CLAIMS,
+            Self::Cvm => &CVM_CLAIMS,
+            Self::Jwt => &JWT_CLAIMS,
+        }
+    }
+
+    /// Whether evidence of this family is compared with what a policy says about a claim.
+    ///
+    /// The configuration of a VM concerns both families of reports: a container group has none, so a policy that names it
+    /// admits no container group. So do claims that no family knows.
+    pub fn compares(self, claim: &str) -> bool {
+        let (vm, token) = (CVM_CLAIMS.contains(&claim), JWT_CLAIMS.contains(&claim));
+        match self {
+            Self::Caci => !token && (!vm || CACI_CLAIMS.contains(&claim)),
+            Self::Cvm => vm,
+            Self::Jwt => token,
+        }
+    }
+}
+
+const CACI_CLAIMS: [&str; 25] = [
     "vm-configuration-secure-boot",
     "vm-configuration-secure-boot-template-id",
     "vm-configuration-tpm-enabled",
@@ -118,3 +194,45 @@ pub const POLICY_CLAIMS: [&str; 25] = [
     "x-ms-sevsnpvm-vmpl",
     "x-ms-ver",
 ];
+
+/// The registers, the configuration, and of the report what says which paravisor runs (additive).
+const CVM_CLAIMS: [&str; 30] = [
+    "pcr0",
+    "pcr1",
+    "pcr2",
+    "pcr3",
+    "pcr4",
+    "pcr5",
+    "pcr6",
+    "pcr7",
+    "pcr8",
+    "pcr9",
+    "pcr10",
+    "pcr11",
+    "pcr12",
+    "pcr13",
+    "pcr14",
+    "pcr15",
+    "pcr16",
+    "pcr17",
+    "pcr18",
+    "pcr19",
+    "pcr20",
+    "pcr21",
+    "pcr22",
+    "pcr23",
+    "cvm-launchmeasurement",
+    "cvm-idkeydigest",
+    "cvm-guestsvn",
+    "vm-configuration-secure-boot",
+    "vm-configuration-tpm-enabled",
+    "vm-configuration-vmUniqueId",
+];
+
+const JWT_CLAIMS: [&str; 5] = ["oid", "appid", "tid", "sub", "iss"];
+
+/// Whether a claim is a register that a guest cannot reset (TCG PC Client Platform TPM Profile, section 4.6): 16 to 23 can be set
+/// to anything by whoever runs.
+pub(crate) fn pins_boot(claim: &str) -> bool {
+    CVM_CLAIMS.iter().take(16).any(|name| *name == claim)
+}

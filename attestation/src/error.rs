@@ -126,6 +126,36 @@ classes! {
     PlatformNotAllowed,
     /// The firmware identity is not allowed.
     FirmwareNotAllowed,
+    /// The HCL report is not well formed.
+    HclMalformed,
+    /// The SNP report is not the one inside the HCL report.
+    SnpHclInconsistent,
+    /// The report does not bind the runtime claims.
+    RuntimeClaimsBinding,
+    /// The runtime claims do not name one attestation key.
+    AkMissing,
+    /// No certificate of the attestation key.
+    AikCertMissing,
+    /// The certificate of the attestation key does not parse.
+    AikCertMalformed,
+    /// The certificate of the attestation key is not one the platform's authority issues for confidential VMs.
+    AikCertUntrusted,
+    /// The certificate is of another attestation key.
+    AikKeyMismatch,
+    /// The quote does not parse.
+    QuoteMalformed,
+    /// The quote's signature does not verify.
+    QuoteSignatureInvalid,
+    /// The quote was made for something else.
+    QuoteNonceMismatch,
+    /// The quote is about other registers.
+    PcrSelectionMismatch,
+    /// The quote is about other values.
+    PcrDigestMismatch,
+    /// The registers are not those that a policy lists.
+    PcrPolicyMismatch,
+    /// The runtime claims do not bind the presented key.
+    UserDataMismatch,
     /// No UVM endorsement, and the measurement is not pinned.
     UvmMissing,
     /// The UVM endorsement does not parse.
@@ -250,6 +280,25 @@ checks! {
     Snp34 "SNP-34" RevokedEndorsement "the chip is not denied by governance";
     Snp35 "SNP-35" PlatformNotAllowed "the platform has the features governance requires";
     Snp36 "SNP-36" FirmwareNotAllowed "the id key is allowed, where governance lists any";
+    Cvm01 "CVM-01" MalformedRequest "registers are named 0 to 23 in one spelling, and their values have 32 bytes";
+    Cvm02 "CVM-02" HclMalformed "the HCL report is one of an SNP machine, its sizes agree, and zeros end it";
+    Cvm03 "CVM-03" SnpHclInconsistent "the SNP report is the one inside the HCL report";
+    Cvm04 "CVM-04" RuntimeClaimsBinding "the report data is the SHA-256 of the runtime claims, then 32 zero bytes";
+    Cvm05 "CVM-05" AkMissing "the runtime claims name exactly one RSA-2048 key HCLAkPub";
+    Cvm06 "CVM-06" AikCertMissing "there is a certificate of the attestation key, or governance lists paravisors";
+    Cvm07 "CVM-07" AikCertMalformed "the certificate of the attestation key is one in DER, then zeros, at most 4096 bytes";
+    Cvm08 "CVM-08" AikCertUntrusted "the certificate is signed by a governed authority, and that by the pinned root";
+    Cvm09 "CVM-09" CertificateExpired "the certificates have not expired";
+    Cvm10 "CVM-10" CertificateNotYetValid "the certificates are already valid";
+    Cvm11 "CVM-11" AikCertUntrusted "the certificate is for the attestation key of a confidential VM";
+    Cvm12 "CVM-12" AikKeyMismatch "the certified key is the one of the runtime claims";
+    Cvm13 "CVM-13" FirmwareNotAllowed "without a certificate, the paravisor is one that governance lists";
+    Cvm14 "CVM-14" QuoteMalformed "the quote is one of a TPM, with an RSASSA signature, and nothing follows";
+    Cvm15 "CVM-15" QuoteSignatureInvalid "the quote is signed by the attestation key";
+    Cvm16 "CVM-16" QuoteNonceMismatch "the quote's nonce is the one in the request";
+    Cvm17 "CVM-17" QuoteNonceMismatch "the quote was made for the attested key, and for the challenge if there is one";
+    Cvm18 "CVM-18" PcrSelectionMismatch "the quote is about the SHA-256 bank and exactly the presented registers";
+    Cvm19 "CVM-19" PcrDigestMismatch "the quote is about the presented values";
     Uvm01 "UVM-01" UvmMissing "there is a UVM endorsement, or governance pins the measurement";
     Uvm02 "UVM-02" UvmMalformed "the endorsement is one COSE_Sign1 of at most 32 KiB, tagged, nested at most 8 deep";
     Uvm03 "UVM-03" UvmMalformed "the payload is attached";
@@ -276,10 +325,14 @@ checks! {
     Pol01 "POL-01" PolicyMissing "the contract has a policy";
     Pol02 "POL-02" ClaimsMismatch "every claim of the contract's policy, or of the delegate's, matches";
     Pol03 "POL-03" HostDataMismatch "the host data is one of those the policy lists";
+    Pol04 "POL-04" PcrPolicyMismatch "every claim of the policies for confidential VMs matches";
+    Pol05 "POL-05" PcrPolicyMismatch "a policy for confidential VMs pins a register that no guest can reset, 0 to 15";
     Key01 "KEY-01" ReportDataMismatch "the report data is the SHA-256 of the presented key, then 32 zero bytes";
     Key02 "KEY-02" UnusableKey "the key is one PEM block PUBLIC KEY with RSA of 2048 to 4096 bits and exponent 65537";
     Key03 "KEY-03" AttestedKeyMismatch "the signing key is byte for byte the attested key";
     Key04 "KEY-04" SignatureInvalid "the payload is signed with RSASSA-PSS, SHA-256, salt 32";
+    Key07 "KEY-07" UserDataMismatch "the user data is the SHA-256 of the presented key, then 32 zero bytes";
+    Key08 "KEY-08" ReportDataMismatch "the evidence answers the challenge in the request";
     Key05 "KEY-05" WrapFailed "the plaintext has 1 to 2^31-1 bytes";
     Key06 "KEY-06" UnwrapFailed "the wrapped secret was made for the key, and is unchanged";
 }

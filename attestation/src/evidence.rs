@@ -1,12 +1,11 @@
 //! Evidence as it arrives: bytes nobody has looked at yet.
 
-use base64::{
-    Engine, alphabet,
-    engine::{GeneralPurpose, GeneralPurposeConfig},
-};
 use serde_json::Value;
 
-use crate::error::{Check, EvidenceError};
+use crate::{
+    error::{Check, EvidenceError},
+    request::{self, Members},
+};
 
 /// Untrusted evidence of a confidential container group (platform `snp-caci`).
 ///
@@ -41,34 +40,16 @@ impl Evidence {
     /// # Errors
     /// Checks REQ-01 to REQ-04, class `MalformedRequest`.
     pub fn from_request(attestation: &Value) -> Result<Self, EvidenceError> {
-        let members = attestation.as_object().ok_or_else(|| {
-            EvidenceError::new(Check::Req01, kind(attestation), "attestation: an object")
-        })?;
-        let text = |name: &str| match members.get(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.as_str())),
-            Some(other) => Err(EvidenceError::new(
-                Check::Req01,
-                kind(other),
-                format_args!("{name}: a string"),
-            )),
-        };
-        let required = |name: &str| {
-            text(name)?.ok_or_else(|| {
-                EvidenceError::new(Check::Req01, "nothing", format_args!("{name}: a string"))
-            })
-        };
+        let members = Members::of("attestation", attestation)?;
+        let decode = |name: &str, limit| request::decode(name, members.required(name)?, limit);
         let evidence = Self {
-            report: decode("evidence", required("evidence")?, EVIDENCE_CHARS)?,
-            endorsements: decode(
-                "endorsements",
-                required("endorsements")?,
-                ENDORSEMENTS_CHARS,
-            )?,
-            uvm_endorsements: text("uvm_endorsements")?
-                .map(|t| decode("uvm_endorsements", t, UVM_CHARS))
+            report: decode("evidence", EVIDENCE_CHARS)?,
+            endorsements: decode("endorsements", ENDORSEMENTS_CHARS)?,
+            uvm_endorsements: members
+                .text("uvm_endorsements")?
+                .map(|text| request::decode("uvm_endorsements", text, UVM_CHARS))
                 .transpose()?,
-            endorsed_tcb: text("endorsed_tcb")?.map(str::to_owned),
+            endorsed_tcb: members.text("endorsed_tcb")?.map(str::to_owned),
         };
         evidence.endorsed_tcb_bytes()?;
         Ok(evidence)
@@ -76,37 +57,28 @@ impl Evidence {
 
     /// The `attestation` member of a request, as [`from_request`](Self::from_request) reads it. For clients.
     pub fn to_request(&self) -> Value {
-        let mut members = serde_json::Map::new();
-        let mut put =
-            |name: &str, text: String| members.insert(name.to_owned(), Value::String(text));
-        put("evidence", BASE64.encode(&self.report));
-        put("endorsements", BASE64.encode(&self.endorsements));
+        let mut members = serde_json::json!({
+            "evidence": request::encode(&self.report),
+            "endorsements": request::encode(&self.endorsements),
+        });
         if let Some(uvm) = &self.uvm_endorsements {
-            put("uvm_endorsements", BASE64.encode(uvm));
+            members["uvm_endorsements"] = request::encode(uvm);
         }
         if let Some(tcb) = &self.endorsed_tcb {
-            put("endorsed_tcb", tcb.clone());
+            members["endorsed_tcb"] = tcb.as_str().into();
         }
-        Value::Object(members)
+        members
     }
 
     /// SHA-256 over all parts, each with its length. Identifies these bytes, not the platform: a signature has more than one
     /// valid spelling.
     pub fn digest(&self) -> [u8; 32] {
-        let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
-        let mut part = |bytes: Option<&[u8]>| {
-            context.update(&[u8::from(bytes.is_some())]);
-            let bytes = bytes.unwrap_or_default();
-            context.update(&(bytes.len() as u64).to_le_bytes());
-            context.update(bytes);
-        };
-        part(Some(&self.report));
-        part(Some(&self.endorsements));
-        part(self.uvm_endorsements.as_deref());
-        part(self.endorsed_tcb.as_deref().map(str::as_bytes));
-        let mut out = [0; 32];
-        out.copy_from_slice(context.finish().as_ref());
-        out
+        request::digest([
+            Some(self.report.as_slice()),
+            Some(&self.endorsements),
+            self.uvm_endorsements.as_deref(),
+            self.endorsed_tcb.as_deref().map(str::as_bytes),
+        ])
     }
 
     /// The endorsed TCB as a big-endian number.
@@ -125,36 +97,3 @@ impl Evidence {
 const EVIDENCE_CHARS: usize = 1580;
 const ENDORSEMENTS_CHARS: usize = 22 * 1024;
 const UVM_CHARS: usize = 44 * 1024;
-
-/// Standard alphabet; padding required; unused bits must be zero. The defaults of the engine say so, this states it.
-const BASE64: GeneralPurpose =
-    GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new());
-
-fn decode(name: &str, text: &str, limit: usize) -> Result<Vec<u8>, EvidenceError> {
-    if text.len() > limit {
-        return Err(EvidenceError::new(
-            Check::Req03,
-            format_args!("{name}: {} characters", text.len()),
-            format_args!("at most {limit}"),
-        ));
-    }
-    BASE64.decode(text).map_err(|error| {
-        EvidenceError::new(
-            Check::Req02,
-            format_args!("{name}: {error}"),
-            "canonical standard base64",
-        )
-    })
-}
-
-/// The JSON type of a value, for error messages.
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
-}

@@ -1,11 +1,11 @@
-//! Evidence in, verified claims out: SEV-SNP reports, endorsement chains, UVM endorsements, key wrapping.
+//! Evidence in, verified claims out: SEV-SNP reports, endorsement chains, UVM endorsements, quotes of virtual TPMs, key wrapping.
 //!
 //! Three types, each with one constructor, and each step leaves less to trust:
 //!
 //! | Type | Made by | Says |
 //! |---|---|---|
-//! | [`Evidence`] | anyone | nothing; bytes a caller sent |
-//! | [`VerifiedEvidence`] | [`Verifier::verify`] | the signatures hold up to the [`TrustAnchors`], and the platform meets the [`PlatformPolicy`] |
+//! | [`Evidence`], [`CvmEvidence`] | anyone | nothing; bytes a caller sent |
+//! | [`VerifiedEvidence`] | [`Verifier::verify`], [`Verifier::verify_cvm`] | the signatures hold up to the [`TrustAnchors`], and the platform meets the [`PlatformPolicy`] |
 //! | [`AppraisedClaims`] | [`VerifiedEvidence::appraise`] | the code is one the contract allows, and the caller's key was inside it |
 //!
 //! Whatever releases something takes [`AppraisedClaims`]; wrapping is a method of it. A test that must not compile says so.
@@ -62,11 +62,15 @@ mod checks;
 mod claims;
 mod client;
 mod crypto;
+mod cvm;
+mod der;
 mod error;
 mod evidence;
+mod json;
 mod keys;
 mod pem;
 mod policy;
+mod request;
 pub mod simulated;
 pub mod snp;
 mod time;
@@ -84,8 +88,12 @@ pub use appraisal::{
 pub use bytes::{
     BlockKeyDigest, ChipId, HexError, HostData, Measurement, ReportData, Sha256Digest,
 };
-pub use claims::{Claims, POLICY_CLAIMS};
+pub use claims::{Claims, Family};
 pub use client::{ClientKey, ClientKeyError};
+pub use cvm::{
+    CvmEvidence, CvmPolicy, FirmwareIdentity, QuoteNonce, Registers, VerifiedVm, VtpmAuthority,
+    VtpmAuthorityError,
+};
 pub use error::{Check, Class, EvidenceError};
 pub use evidence::Evidence;
 pub use keys::{KeyError, SignatureError};

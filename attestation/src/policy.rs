@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     anchors::TrustAnchors,
     bytes::{BlockKeyDigest, ChipId, HostData, Measurement, Sha256Digest},
+    cvm::CvmPolicy,
     simulated,
     snp::{CpuId, Product, Report, TcbVersion},
     uvm::UvmForm,
@@ -51,6 +52,8 @@ pub struct PlatformPolicy {
     pub platform_info: u64,
     /// Accepted ID keys. `null`: all. For confidential containers these change with each UVM release.
     pub id_keys: Option<BTreeSet<BlockKeyDigest>>,
+    /// Confidential VMs.
+    pub cvm: CvmPolicy,
 }
 
 /// An issuer of UVM endorsements: a statement matches if issuer and feed are equal and its SVN is not below the minimum.
@@ -97,10 +100,11 @@ impl PlatformPolicy {
             intermediates: Some(known(AMD_INTERMEDIATES)),
             platform_info: 0,
             id_keys: None,
+            cvm: CvmPolicy::production(),
         }
     }
 
-    /// The policy for the simulated platform: as production, but for its own UVM issuer, all products, and without the deny
+    /// The policy for the simulated platform: as production, but for its own UVM issuer and vTPM authority, all products, and without the deny
     /// list of host data, since simulated evidence proves nothing in any case.
     pub fn simulated() -> Self {
         Self {
@@ -116,6 +120,7 @@ impl PlatformPolicy {
             }],
             denied_host_data: BTreeSet::new(),
             intermediates: None,
+            cvm: CvmPolicy::simulated(),
             ..Self::production()
         }
     }

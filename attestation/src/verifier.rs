@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use crate::{
     anchors::TrustAnchors,
-    bytes::{HostData, Sha256Digest},
+    bytes::{HostData, ReportData, Sha256Digest},
     cache::Cache,
-    claims::Claims,
+    claims::{Claims, Family},
+    cvm::VerifiedVm,
     error::{Check, EvidenceError},
     evidence::Evidence,
     policy::PlatformPolicy,
@@ -17,25 +18,29 @@ use crate::{
 
 /// Verifies evidence under fixed trust anchors. Shared between threads.
 ///
-/// Results that depend on nothing but the bytes and the anchors are remembered, in three bounded caches: whole evidence,
-/// endorsement chains, UVM endorsements. Certificate validity and the platform policy are checked on every call, in the same
+/// Results that depend on nothing but the bytes and the anchors are remembered, in four bounded caches: whole evidence,
+/// endorsement chains, UVM endorsements, certificates of attestation keys. Certificate validity and the platform policy are checked on every call, in the same
 /// order as without caches; a hit differs from a miss only in time.
 #[derive(Debug)]
 pub struct Verifier {
     anchors: TrustAnchors,
-    evidence: Cache<Arc<VerifiedEvidence>>,
+    pub(crate) evidence: Cache<Arc<VerifiedEvidence>>,
     chains: Cache<Arc<Chain>>,
     uvm: Cache<Arc<UvmStatement>>,
+    /// Pairs of a certificate and its issuer, for attestation keys.
+    pub(crate) certified: Cache<()>,
 }
 
 impl Verifier {
-    /// With caches of the default size: 1024 pieces of evidence, 256 chains, 64 UVM endorsements (about 20 MB when full).
+    /// With caches of the default size: 1024 pieces of evidence, 256 chains and attestation keys, 64 UVM endorsements (about
+    /// 20 MB when full).
     pub fn new(anchors: TrustAnchors) -> Self {
         Self {
             anchors,
             evidence: Cache::new(1024),
             chains: Cache::new(256),
             uvm: Cache::new(64),
+            certified: Cache::new(256),
         }
     }
 
@@ -46,6 +51,7 @@ impl Verifier {
             evidence: Cache::new(0),
             chains: Cache::new(0),
             uvm: Cache::new(0),
+            certified: Cache::new(0),
         }
     }
 
@@ -69,13 +75,21 @@ impl Verifier {
     ) -> Result<Arc<VerifiedEvidence>, EvidenceError> {
         let digest = evidence.digest();
         let known = self.evidence.get(&digest);
-        let core = self.core(evidence, policy, now, known.as_deref())?;
+        let presented = Presented {
+            report: &evidence.report,
+            endorsements: &evidence.endorsements,
+            endorsed_tcb: evidence.endorsed_tcb_bytes()?,
+        };
+        let core = self.core(&presented, policy, now, known.as_deref())?;
         let uvm = self.uvm(evidence, &core.report, policy, known.as_deref())?;
         check_denied(&core.report, policy)?;
         if let Some(known) = known {
             return Ok(known);
         }
         let verified = Arc::new(VerifiedEvidence {
+            family: Family::Caci,
+            bound: Some(core.report.report_data),
+            vm: None,
             claims: Arc::new(Claims::new(&core.report, &evidence.report, uvm.as_deref())),
             report: core.report,
             chain: core.chain,
@@ -90,15 +104,14 @@ impl Verifier {
     /// The report and its endorsement chain. `known` replaces what depends on the bytes alone.
     pub(crate) fn core(
         &self,
-        evidence: &Evidence,
+        presented: &Presented<'_>,
         policy: &PlatformPolicy,
         now: UnixTime,
         known: Option<&VerifiedEvidence>,
     ) -> Result<Core, EvidenceError> {
-        let endorsed_tcb = evidence.endorsed_tcb_bytes()?;
         let report = match known {
             Some(known) => known.report.clone(),
-            None => Report::parse(&evidence.report)?,
+            None => Report::parse(presented.report)?,
         };
         if !policy.products.contains(&report.product) {
             return Err(EvidenceError::new(
@@ -109,26 +122,22 @@ impl Verifier {
         }
         let chain = match known {
             Some(known) => Arc::clone(&known.chain),
-            None => self.chain(evidence, &report)?,
+            None => self.chain(presented.endorsements, &report)?,
         };
         chain.check_validity(now)?;
-        let bytes = known.is_none().then_some(evidence.report.as_slice());
-        snp::check_report(&report, &chain, bytes, endorsed_tcb)?;
+        let bytes = known.is_none().then_some(presented.report);
+        snp::check_report(&report, &chain, bytes, presented.endorsed_tcb)?;
         snp::check_policy(&report, &chain, policy)?;
         Ok(Core { report, chain })
     }
 
     /// SNP-05 to SNP-10, once per chain and product.
-    fn chain(&self, evidence: &Evidence, report: &Report) -> Result<Arc<Chain>, EvidenceError> {
-        let key = labelled(report.product.as_str(), &evidence.endorsements);
+    fn chain(&self, endorsements: &[u8], report: &Report) -> Result<Arc<Chain>, EvidenceError> {
+        let key = labelled(report.product.as_str(), endorsements);
         if let Some(chain) = self.chains.get(&key) {
             return Ok(chain);
         }
-        let chain = Arc::new(Chain::verify(
-            &evidence.endorsements,
-            report.product,
-            &self.anchors,
-        )?);
+        let chain = Arc::new(Chain::verify(endorsements, report.product, &self.anchors)?);
         self.chains.put(key, Arc::clone(&chain));
         Ok(chain)
     }
@@ -180,6 +189,14 @@ impl Verifier {
     }
 }
 
+/// A report and its certificates as they were presented.
+pub(crate) struct Presented<'a> {
+    pub(crate) report: &'a [u8],
+    pub(crate) endorsements: &'a [u8],
+    /// Big-endian, if the caller named one.
+    pub(crate) endorsed_tcb: Option<[u8; 8]>,
+}
+
 /// A report and the chain that endorses its key, both verified.
 pub(crate) struct Core {
     pub(crate) report: Report,
@@ -188,15 +205,20 @@ pub(crate) struct Core {
 
 /// Evidence whose signatures hold up to the trust anchors and that met the platform policy when it was verified.
 ///
-/// It is made by [`Verifier::verify`] and by nothing else. To release anything, [`appraise`](Self::appraise) it.
+/// It is made by [`Verifier::verify`] and [`Verifier::verify_cvm`] and by nothing else. To release anything,
+/// [`appraise`](Self::appraise) it.
 #[derive(Debug)]
 pub struct VerifiedEvidence {
-    report: Report,
-    chain: Arc<Chain>,
-    uvm: Option<Arc<UvmStatement>>,
-    claims: Arc<Claims>,
-    digest: Sha256Digest,
-    simulated: bool,
+    pub(crate) family: Family,
+    pub(crate) report: Report,
+    pub(crate) chain: Arc<Chain>,
+    pub(crate) uvm: Option<Arc<UvmStatement>>,
+    pub(crate) vm: Option<VerifiedVm>,
+    pub(crate) claims: Arc<Claims>,
+    /// What binds the caller's key: the report data, or the user data of a virtual machine.
+    pub(crate) bound: Option<ReportData>,
+    pub(crate) digest: Sha256Digest,
+    pub(crate) simulated: bool,
 }
 
 impl VerifiedEvidence {
@@ -209,17 +231,27 @@ impl VerifiedEvidence {
         Arc::clone(&self.claims)
     }
 
+    /// The kind of platform.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// What is particular to a confidential VM; `None` for a container group.
+    pub fn vm(&self) -> Option<&VerifiedVm> {
+        self.vm.as_ref()
+    }
+
     /// The report.
     pub fn report(&self) -> &Report {
         &self.report
     }
 
-    /// Digest of the policy the utility VM enforces.
+    /// Digest of the policy the utility VM enforces; zero for a confidential VM.
     pub fn host_data(&self) -> HostData {
         self.report.host_data
     }
 
-    /// The UVM endorsement; `None` if the measurement is pinned by governance instead.
+    /// The UVM endorsement; `None` if the measurement is pinned by governance instead, and for a confidential VM.
     pub fn uvm(&self) -> Option<&UvmStatement> {
         self.uvm.as_deref()
     }
@@ -249,6 +281,14 @@ fn check_denied(report: &Report, policy: &PlatformPolicy) -> Result<(), Evidence
         .as_bytes()
         .first_chunk::<32>()
         .map(|digest| Sha256Digest::from(*digest));
+    check_denied_key(key, policy)
+}
+
+/// INS-02.
+pub(crate) fn check_denied_key(
+    key: Option<Sha256Digest>,
+    policy: &PlatformPolicy,
+) -> Result<(), EvidenceError> {
     if let Some(key) = key.filter(|key| policy.denied_keys.contains(key)) {
         return Err(EvidenceError::new(
             Check::Ins02,
@@ -260,7 +300,7 @@ fn check_denied(report: &Report, policy: &PlatformPolicy) -> Result<(), Evidence
 }
 
 /// Cache keys of different kinds never meet.
-fn labelled(label: &str, bytes: &[u8]) -> [u8; 32] {
+pub(crate) fn labelled(label: &str, bytes: &[u8]) -> [u8; 32] {
     let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
     context.update(&(label.len() as u64).to_le_bytes());
     context.update(label.as_bytes());

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::Case;
 use crate::{
-    Alternative, AppraisalError, AppraisedClaims, Check, ClaimPolicy, POLICY_CLAIMS, Policies,
+    Alternative, AppraisalError, AppraisedClaims, Check, ClaimPolicy, Family, Policies,
     SignatureError, WrapError,
     simulated::{Guest, client_key},
 };
@@ -94,6 +94,7 @@ mod pol_02 {
         let other = policy(json!({"x-ms-ver": ["9"]}));
         let error = appraise(&other, Some(&other)).unwrap_err();
         let AppraisalError::ClaimsMismatch {
+            family: Family::Caci,
             contract,
             delegate: Some(delegate),
         } = error
@@ -353,7 +354,7 @@ mod key_06 {
 fn computed_claims_are_policy_claims() {
     let verified = Case::new().verify().unwrap();
     for (name, _) in verified.claims().iter() {
-        assert!(POLICY_CLAIMS.contains(&name), "{name}");
+        assert!(Family::Caci.claims().contains(&name), "{name}");
     }
     let all = serde_json::to_value(verified.claims()).unwrap();
     assert_eq!(all["x-ms-sevsnpvm-microcode-svn"], json!(0xdb));

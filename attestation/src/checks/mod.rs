@@ -1,6 +1,7 @@
 //! One positive and one negative test for every numbered check, on the simulated platform.
 
 mod appraisal;
+mod cvm;
 mod request;
 mod snp;
 mod uvm;

@@ -2,10 +2,10 @@ use super::check_tests;
 use crate::{
     Check, PlatformPolicy, TrustAnchors, UnixTime,
     checks::{Case, refused_by},
+    der,
     simulated::{
         Platform,
         certificates::{Algorithm, ChainSpec, amd_name},
-        der,
         keys::{Keys, ec_spki, rsa_spki},
         sign_report,
     },

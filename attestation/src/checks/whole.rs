@@ -116,6 +116,7 @@ fn one_verifier_serves_many_threads() {
 fn every_check_has_tests() {
     let sources = [
         include_str!("appraisal.rs"),
+        include_str!("cvm.rs"),
         include_str!("request.rs"),
         include_str!("snp.rs"),
         include_str!("uvm.rs"),

@@ -5,9 +5,9 @@ use aws_lc_rs::{
     signature::{self, RsaEncoding, RsaKeyPair},
 };
 
-use super::{der, keys::Keys};
+use super::keys::Keys;
 use crate::{
-    pem,
+    der, pem,
     snp::{
         Product, TcbVersion,
         chain::{PSS_SHA384, PSS_SHA384_TRAILER},

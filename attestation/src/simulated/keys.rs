@@ -7,8 +7,7 @@ use aws_lc_rs::{
     signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RsaKeyPair},
 };
 
-use super::der;
-use crate::bytes::Sha256Digest;
+use crate::{bytes::Sha256Digest, der};
 
 /// Key pairs, read once.
 pub(crate) struct Keys {
@@ -18,6 +17,9 @@ pub(crate) struct Keys {
     pub(crate) uvm_root: RsaKeyPair,
     pub(crate) uvm_ca: RsaKeyPair,
     pub(crate) uvm_leaf: RsaKeyPair,
+    pub(crate) vtpm_root: RsaKeyPair,
+    pub(crate) vtpm_ca: RsaKeyPair,
+    pub(crate) vtpm_ak: RsaKeyPair,
     pub(crate) ark_spki: Vec<u8>,
     pub(crate) ask_spki: Vec<u8>,
     pub(crate) vcek_spki: Vec<u8>,
@@ -46,6 +48,9 @@ impl Keys {
                 uvm_root: rsa(include_bytes!("data/uvm-root.pk8")),
                 uvm_ca: rsa(include_bytes!("data/uvm-ca.pk8")),
                 uvm_leaf: rsa(include_bytes!("data/uvm-leaf.pk8")),
+                vtpm_root: rsa(include_bytes!("data/vtpm-root.pk8")),
+                vtpm_ca: rsa(include_bytes!("data/vtpm-ca.pk8")),
+                vtpm_ak: rsa(include_bytes!("data/vtpm-ak.pk8")),
             }
         })
     }

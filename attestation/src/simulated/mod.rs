@@ -21,15 +21,16 @@
 //! ```
 
 pub(crate) mod certificates;
-pub(crate) mod der;
 pub(crate) mod keys;
 pub(crate) mod uvm;
+pub(crate) mod vtpm;
 
 use std::sync::OnceLock;
 
 use aws_lc_rs::rand::SystemRandom;
 
 pub(crate) use self::keys::{ARK_KEY, UVM_KEYS, UVM_ROOT_KEY};
+pub use self::vtpm::CvmGuest;
 use self::{certificates::ChainSpec, keys::Keys};
 use crate::{
     bytes::{ChipId, HostData, Measurement, ReportData, Sha256Digest},

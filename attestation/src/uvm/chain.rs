@@ -2,7 +2,6 @@
 
 use crate::{
     certificate::{Certificate, Key},
-    crypto::{self, Hash},
     error::{Check, EvidenceError},
     time::UnixTime,
 };
@@ -59,7 +58,7 @@ pub(super) fn check(certificates: &[Certificate]) -> Result<(), EvidenceError> {
         }
     }
     for (subject, issuer) in pairs() {
-        if !signed_by(subject, issuer) {
+        if !subject.is_signed_by(issuer) {
             return Err(EvidenceError::new(
                 Check::Uvm11,
                 format_args!("a signature on {} that does not verify", name(subject)),
@@ -91,40 +90,6 @@ pub(super) fn check_signing_time(
         }
     }
     Ok(())
-}
-
-/// RSA PKCS #1 v1.5 or ECDSA; the algorithm inside and outside must be the same bytes.
-fn signed_by(subject: &Certificate, issuer: &Certificate) -> bool {
-    if subject.inner_algorithm != subject.outer_algorithm {
-        return false;
-    }
-    let (tbs, signature) = (&subject.tbs, &subject.signature);
-    match (&issuer.key, subject.inner_algorithm.as_slice()) {
-        (Key::Rsa { .. }, algorithm) => hash_of(algorithm, PKCS1_HEAD, &[5, 0], [0x0b, 0x0c, 0x0d])
-            .is_some_and(|hash| crypto::rsa_pkcs1(hash, &issuer.spki, tbs, signature)),
-        (Key::Ec { curve, point }, algorithm) => {
-            hash_of(algorithm, ECDSA_HEAD, &[], [0x02, 0x03, 0x04])
-                .is_some_and(|hash| crypto::ecdsa_der(*curve, hash, point, tbs, signature))
-        }
-        (Key::Other, _) => false,
-    }
-}
-
-/// `SEQUENCE { OID 1.2.840.113549.1.1.x, NULL }` without its last OID byte and the NULL.
-const PKCS1_HEAD: &[u8] = b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01";
-/// `SEQUENCE { OID 1.2.840.10045.4.3.x }` without its last byte.
-const ECDSA_HEAD: &[u8] = b"\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03";
-
-/// The hash of an AlgorithmIdentifier that is `head ‖ arc ‖ tail`; `arcs` are those of SHA-256, SHA-384 and SHA-512.
-fn hash_of(algorithm: &[u8], head: &[u8], tail: &[u8], arcs: [u8; 3]) -> Option<Hash> {
-    let rest = algorithm.strip_prefix(head)?.strip_suffix(tail)?;
-    let [arc] = rest else {
-        return None;
-    };
-    arcs.iter()
-        .zip([Hash::Sha256, Hash::Sha384, Hash::Sha512])
-        .find(|(a, _)| *a == arc)
-        .map(|(_, hash)| hash)
 }
 
 /// Basic constraints, key usage, extended key usage, key identifiers, certificate policies.

@@ -6,7 +6,6 @@
 mod chain;
 mod cose;
 mod did;
-mod json;
 mod statement;
 
 use serde::{Deserialize, Serialize};

@@ -14,11 +14,11 @@ use ciborium::Value;
 use super::{
     UvmForm,
     cose::{Envelope, Map, get, integer, label},
-    json,
 };
 use crate::{
     bytes::Measurement,
     error::{Check, EvidenceError},
+    json,
     time::UnixTime,
 };
 

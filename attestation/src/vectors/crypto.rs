@@ -9,7 +9,7 @@ use p384::ecdsa::{Signature, VerifyingKey, signature::Verifier as _};
 use super::*;
 use crate::{
     crypto::{self, Curve, Hash},
-    simulated::der,
+    der,
 };
 
 #[test]

@@ -1,9 +1,10 @@
 //! The shared vectors: real, mutated and synthetic evidence, key wrapping, primitives.
 //!
 //! The tests walk the index files and name no vector. They are inside of the crate because the synthetic vectors have their
-//! own roots, and no way to choose roots may exist outside. Vectors of other platforms (`cvm`) are skipped by their kind.
+//! own roots, and no way to choose roots may exist outside.
 
 mod crypto;
+mod cvm;
 mod keywrap;
 mod mutations;
 mod real;
@@ -28,7 +29,7 @@ use crate::{
     snp::Product,
     time::UnixTime,
     uvm,
-    verifier::Verifier,
+    verifier::{Presented, Verifier},
 };
 
 /// The folder `attestation` of the vectors, or `None` with a notice.
@@ -104,7 +105,12 @@ fn core(
     policy: &PlatformPolicy,
     now: UnixTime,
 ) -> Result<(), EvidenceError> {
-    verifier.core(evidence, policy, now, None).map(|_| ())
+    let presented = Presented {
+        report: &evidence.report,
+        endorsements: &evidence.endorsements,
+        endorsed_tcb: None,
+    };
+    verifier.core(&presented, policy, now, None).map(|_| ())
 }
 
 /// The UVM endorsement alone.

@@ -59,7 +59,7 @@ fn real_vectors_give_the_listed_results() {
                     let got = signature_of_version_2(&evidence, &anchors);
                     tally.expect(&format!("{id} {profile}"), &got, want);
                 }
-                // Other software, and the other platform.
+                // Other software; the other platform is in a file of its own.
                 "ccf_7_0_0_dev5" | "cvm_strict" => {}
                 other => panic!("unknown profile {other}"),
             }

@@ -9,7 +9,7 @@ use serde::{
 use serde_json::{Map, Value};
 
 /// Decodes a JSON text; a repeated member at any depth is an error.
-pub(super) fn decode(text: &[u8]) -> Result<Value, serde_json::Error> {
+pub(crate) fn decode(text: &[u8]) -> Result<Value, serde_json::Error> {
     serde_json::from_slice::<Strict>(text).map(|strict| strict.0)
 }
 

@@ -1,4 +1,4 @@
-//! Writing DER, as far as the simulated certificates need it.
+//! Writing DER, as far as RSA keys and the simulated certificates need it.
 
 use crate::time::UnixTime;
 
@@ -121,6 +121,18 @@ fn date(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
+/// Length of the SEQUENCE that some bytes begin with, header included, if its length is written in the shortest form.
+pub(crate) fn length_of_sequence(bytes: &[u8]) -> Option<usize> {
+    match *bytes {
+        [0x30, short @ 0..=0x7f, ..] => Some(2 + usize::from(short)),
+        [0x30, 0x81, one, ..] if one >= 0x80 => Some(3 + usize::from(one)),
+        [0x30, 0x82, high, low, ..] if high > 0 => {
+            Some(4 + usize::from(u16::from_be_bytes([high, low])))
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,6 +148,12 @@ mod tests {
         assert_eq!(integer(&[0xdb]), [2, 2, 0, 0xdb]);
         assert_eq!(tlv(4, &[0; 300])[..4], [4, 0x82, 1, 0x2c]);
         assert_eq!(tlv(4, &[0; 200])[..3], [4, 0x81, 200]);
+        for length in [0, 1, 127, 128, 255, 256, 65535] {
+            let whole = tlv(0x30, &vec![0; length]);
+            assert_eq!(length_of_sequence(&whole), Some(whole.len()));
+        }
+        assert_eq!(length_of_sequence(&[0x30, 0x81, 0x7f]), None);
+        assert_eq!(length_of_sequence(&[0x31, 0]), None);
         assert_eq!(
             time(UnixTime::from_secs(1_709_210_096)),
             *b"\x17\x0d240229123456Z"
