@@ -99,6 +99,19 @@ pub enum Alternative {
     Delegate,
 }
 
+/// What one policy says of verified evidence.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Comparison {
+    /// Nothing about evidence of this family; so it is not accepted.
+    Silent,
+    /// It would hold for any software on such a machine (POL-05); so it is not accepted.
+    NothingPinned,
+    /// It differs in these claims.
+    Differs(Vec<ClaimMismatch>),
+    /// It is accepted.
+    Matches,
+}
+
 /// One claim that did not match.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ClaimMismatch {
@@ -195,6 +208,7 @@ fn list(mismatches: &[ClaimMismatch]) -> String {
 /// The identity of code that was verified and matched a policy.
 #[derive(Clone, Debug)]
 struct Appraised {
+    family: Family,
     claims: Arc<Claims>,
     host_data: HostData,
     measurement: Measurement,
@@ -297,36 +311,48 @@ impl VerifiedEvidence {
         self.matched(policies).map(|code| UnboundClaims { code })
     }
 
-    fn matched(&self, policies: &Policies<'_>) -> Result<Appraised, AppraisalError> {
+    /// What one policy says of this evidence.
+    pub fn compare(&self, policy: &ClaimPolicy) -> Comparison {
         let family = self.family();
-        if policies.contract.is_silent_on(family) {
-            return Err(AppraisalError::PolicyMissing);
+        if policy.is_silent_on(family) {
+            return Comparison::Silent;
         }
-        if family == Family::Cvm && !policies.contract.pins_boot() {
-            return Err(AppraisalError::NothingPinned);
+        if family == Family::Cvm && !policy.pins_boot() {
+            return Comparison::NothingPinned;
         }
-        let claim = |name: &str| self.claims().get(name);
-        let contract = policies.contract.mismatches(family, claim);
+        match policy.mismatches(family, |name| self.claims().get(name)) {
+            none if none.is_empty() => Comparison::Matches,
+            mismatches => Comparison::Differs(mismatches),
+        }
+    }
+
+    fn matched(&self, policies: &Policies<'_>) -> Result<Appraised, AppraisalError> {
+        let contract = match self.compare(policies.contract) {
+            Comparison::Silent => return Err(AppraisalError::PolicyMissing),
+            Comparison::NothingPinned => return Err(AppraisalError::NothingPinned),
+            Comparison::Differs(mismatches) => mismatches,
+            Comparison::Matches => Vec::new(),
+        };
         let alternative = if contract.is_empty() {
             Alternative::Contract
         } else {
-            let delegate = policies
-                .delegate
-                .filter(|policy| !policy.is_silent_on(family))
-                .filter(|policy| family != Family::Cvm || policy.pins_boot())
-                .map(|policy| policy.mismatches(family, claim));
-            match delegate {
-                Some(mismatches) if mismatches.is_empty() => Alternative::Delegate,
-                delegate => {
-                    return Err(AppraisalError::ClaimsMismatch {
-                        family,
-                        contract,
-                        delegate,
-                    });
-                }
+            let delegate = policies.delegate.map(|policy| self.compare(policy));
+            let delegate = match delegate {
+                Some(Comparison::Matches) => None,
+                Some(Comparison::Differs(mismatches)) => Some(Some(mismatches)),
+                _ => Some(None),
+            };
+            if let Some(delegate) = delegate {
+                return Err(AppraisalError::ClaimsMismatch {
+                    family: self.family(),
+                    contract,
+                    delegate,
+                });
             }
+            Alternative::Delegate
         };
         Ok(Appraised {
+            family: self.family(),
             claims: self.shared_claims(),
             host_data: self.host_data(),
             measurement: self.report().measurement,
@@ -345,7 +371,12 @@ macro_rules! code_identity {
                 &self.code.claims
             }
 
-            /// Digest of the policy the utility VM enforces: which code may run.
+            /// The kind of platform.
+            pub fn family(&self) -> Family {
+                self.code.family
+            }
+
+            /// Digest of the policy the utility VM enforces: which code may run. Zero for a confidential VM.
             pub fn host_data(&self) -> HostData {
                 self.code.host_data
             }

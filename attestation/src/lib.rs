@@ -82,7 +82,7 @@ mod wrap;
 
 pub use anchors::TrustAnchors;
 pub use appraisal::{
-    Alternative, AppraisalError, AppraisedClaims, ClaimMismatch, ClaimPolicy, Policies,
+    Alternative, AppraisalError, AppraisedClaims, ClaimMismatch, ClaimPolicy, Comparison, Policies,
     UnboundClaims,
 };
 pub use bytes::{
@@ -92,7 +92,6 @@ pub use claims::{Claims, Family};
 pub use client::{ClientKey, ClientKeyError};
 pub use cvm::{
     CvmEvidence, CvmPolicy, FirmwareIdentity, QuoteNonce, Registers, VerifiedVm, VtpmAuthority,
-    VtpmAuthorityError,
 };
 pub use error::{Check, Class, EvidenceError};
 pub use evidence::Evidence;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use attestation::{AppraisedClaims, ClaimPolicy, POLICY_CLAIMS, Sha256Digest};
+use attestation::{AppraisedClaims, ClaimPolicy, Family, Sha256Digest};
 use ccf_rs::{Context, Endpoints, Error, ReadContext, Reply, Result, Table, WriteContext};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -54,9 +54,19 @@ pub(crate) fn policy<C: Context>(
     kind: &str,
     id: &str,
 ) -> Result<Option<ClaimPolicy>> {
+    Ok(installed(ctx, contract, kind, id)?.map(|(claims, _)| claims))
+}
+
+/// The same with who installed it.
+pub(crate) fn installed<C: Context>(
+    ctx: &mut C,
+    contract: &ContractId,
+    kind: &str,
+    id: &str,
+) -> Result<Option<(ClaimPolicy, Value)>> {
     let key = composite(&[contract.as_str(), kind, id]);
     let stored = ctx.read(&DELEGATES).get(&key)?;
-    Ok(stored.map(|delegate| ClaimPolicy(delegate.claims)))
+    Ok(stored.map(|delegate| (ClaimPolicy(delegate.claims), delegate.installed_by)))
 }
 
 static DELEGATES: Table<String, Delegate> = Table::json("public:cleanroom.delegates");
@@ -100,12 +110,12 @@ struct PutDelegate {
     #[serde(rename = "type")]
     change: Change,
     #[serde(default)]
-    policy_type: Option<Family>,
+    policy_type: Option<PolicyType>,
     claims: BTreeMap<String, Value>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
-enum Family {
+enum PolicyType {
     #[serde(rename = "snp-caci")]
     Caci,
     #[serde(rename = "snp-cvm")]
@@ -144,7 +154,7 @@ fn put(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
     envelope.require_attestation()?;
     let verified = envelope.verify(app, ctx)?;
     let policy = policies::of_contract(ctx, &contract)?;
-    let claims = envelope.appraise(&verified, &policy)?;
+    let claims = envelope.appraise(ctx, &verified, &policy, None)?;
     let payload = envelope.signed_payload(&claims)?;
     let change: PutDelegate = payload.json("InvalidPolicy")?;
     check_names(&change)?;
@@ -189,10 +199,11 @@ fn target<C: Context>(ctx: &C) -> Result<(ContractId, DelegateType, DelegateId)>
 }
 
 fn check_names(change: &PutDelegate) -> Result<()> {
-    let known = |name: &str| match change.policy_type.unwrap_or(Family::Caci) {
-        Family::Caci => POLICY_CLAIMS.contains(&name),
-        Family::Cvm => (0..24).any(|register| name == format!("pcr{register}")),
+    let family = match change.policy_type.unwrap_or(PolicyType::Caci) {
+        PolicyType::Caci => Family::Caci,
+        PolicyType::Cvm => Family::Cvm,
     };
+    let known = |name: &str| family.claims().contains(&name);
     match change.claims.keys().find(|name| !known(name)) {
         None => Ok(()),
         Some(name) => Err(
@@ -208,6 +219,7 @@ fn invalid(message: &str) -> Error {
 
 fn provenance(claims: &AppraisedClaims, source: &Source) -> Value {
     json!({
+        "platform": claims.family(),
         "hostData": claims.host_data(),
         "measurement": claims.measurement(),
         "evidence": claims.evidence_digest(),

@@ -2,35 +2,38 @@
 //!
 //! ```cddl
 //! envelope = {
-//!   ? platform: tstr / null,               ; "snp-caci" if absent or empty
+//!   ? platform: tstr / null,               ; "snp-caci" if absent or empty, or "snp-cvm"
 //!   attestation: { * tstr => any },
 //!   ? encrypt: { publicKey: tstr },        ; base64 of the PEM text of an RSA key
 //!   ? sign: { publicKey: tstr, signature: tstr },
 //!   ? data: tstr,                          ; base64 of the signed bytes
+//!   ? challenge: tstr,                     ; see `freshness`
+//!   ? request: { issuedAt: tstr, signature: tstr },
 //!   * tstr => any
 //! }
 //! ```
 //!
 //! Base64 is read as existing clients may send it: both alphabets, padding and other characters ignored.
 //!
-//! The report data must be the SHA-256 of the PEM text behind `encrypt.publicKey`, and `sign.publicKey` must be the same text:
+//! The report data (of a confidential VM: the user data) must be the SHA-256 of the PEM text behind `encrypt.publicKey`, and `sign.publicKey` must be the same text:
 //! evidence and public key of a clean room are no secret, so a payload signed with any other key could come from anybody.
 
 use std::sync::Arc;
 
 use attestation::{
-    AppraisalError, AppraisedClaims, Check, ClaimMismatch, Evidence, EvidenceError, Policies,
-    SignatureError, UnixTime, VerifiedEvidence,
+    AppraisalError, AppraisedClaims, Check, ClaimMismatch, ClaimPolicy, Family, Policies,
+    QuoteNonce, Sha256Digest, SignatureError, UnixTime, VerifiedEvidence,
 };
-use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use ccf_rs::{Context, Error, Result};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::App;
+use crate::evidence::{Presented, decode};
+use crate::freshness;
+use crate::governed;
+use crate::ids::ContractId;
 use crate::json::given;
 use crate::platform;
 use crate::policies::{ContractPolicy, Source};
@@ -38,7 +41,7 @@ use crate::policies::{ContractPolicy, Source};
 /// An envelope as it arrived.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct Envelope {
-    /// `snp-caci`, also when absent or empty.
+    /// `snp-caci`, also when absent or empty; or `snp-cvm`.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     platform: Value,
@@ -58,6 +61,14 @@ pub(crate) struct Envelope {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     data: Value,
+    /// A challenge of this service, which the evidence answers.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    challenge: Value,
+    /// A signature over the request itself.
+    #[serde(default)]
+    #[schemars(with = "Option<freshness::SignedRequest>")]
+    request: Value,
 }
 
 #[derive(JsonSchema)]
@@ -79,19 +90,26 @@ struct Signed {
 }
 
 /// How evidence is refused that releases nothing.
-pub(crate) const EVIDENCE_REFUSALS: [(u16, &str); 3] = [
+pub(crate) const EVIDENCE_REFUSALS: [(u16, &str); 5] = [
     (400, "AttestationMissing"),
     (400, "UnsupportedPlatform"),
     (400, FAILED),
+    (400, "ChallengeMissing"),
+    (400, "ChallengeInvalid"),
 ];
 
 /// How a signed request is refused.
-pub(crate) const SIGNED_REFUSALS: [(u16, &str); 6] = [
+pub(crate) const SIGNED_REFUSALS: [(u16, &str); 11] = [
     (400, "AttestationMissing"),
     (400, "UnsupportedPlatform"),
     (400, FAILED),
     (400, "ReportDataMismatch"),
     (400, "SignatureMismatch"),
+    (400, "ChallengeMissing"),
+    (400, "ChallengeInvalid"),
+    (400, "RequestSignatureMissing"),
+    (400, "RequestSignatureInvalid"),
+    (400, "RequestExpired"),
     (409, "RequestReplayed"),
 ];
 
@@ -130,27 +148,30 @@ impl Envelope {
         )
     }
 
-    /// Verifies the evidence under the governed platform policy.
+    /// Verifies the evidence under the governed platform policy. The quote of a confidential VM must have been made for the key that
+    /// it binds, unless members of the contract in the path said otherwise.
     ///
     /// # Errors
-    /// 400 `UnsupportedPlatform`, 400 `VerifySnpAttestationFailed` with the check in `details`.
+    /// 400 `UnsupportedPlatform`, 400 `ChallengeMissing`, 400 `ChallengeInvalid`, 400 `VerifySnpAttestationFailed` with the check in
+    /// `details`.
     pub(crate) fn verify<C: Context>(
         &self,
         app: &App,
         ctx: &mut C,
     ) -> Result<Arc<VerifiedEvidence>> {
-        if given(&self.platform) && self.platform.as_str() != Some(PLATFORM) {
-            return Err(Error::bad_request(
-                "UnsupportedPlatform",
-                "Evidence of this platform is not supported.",
-            )
-            .with_detail(json!({ "want": [PLATFORM], "got": self.platform })));
-        }
+        let family = self.family()?;
+        let contract: ContractId = ctx.path("contractId")?;
+        freshness::challenge(app, ctx, &contract, &self.challenge)?;
+        let nonce = match self.challenge() {
+            Some(challenge) => QuoteNonce::Challenge(challenge),
+            None if governed::is_on(ctx, &contract, "constantQuoteNonce")? => QuoteNonce::Constant,
+            None => QuoteNonce::Key,
+        };
         let policy = platform::policy(app, ctx)?;
         let now =
             UnixTime::from_secs(i64::try_from(ctx.untrusted_time().as_secs()).unwrap_or(i64::MAX));
-        read_evidence(&self.attestation)
-            .and_then(|evidence| app.verifier.verify(&evidence, &policy, now))
+        Presented::read(family, &self.attestation)
+            .and_then(|evidence| evidence.verify(&app.verifier, &policy, nonce, now))
             .map_err(|error| {
                 Error::bad_request(FAILED, "The evidence was refused.").with_detail(json!({
                     "check": error.code(),
@@ -159,6 +180,21 @@ impl Envelope {
                     "got": error.got(),
                 }))
             })
+    }
+
+    /// The kind of platform.
+    fn family(&self) -> Result<Family> {
+        if !given(&self.platform) {
+            return Ok(Family::Caci);
+        }
+        let named = |family: &Family| self.platform.as_str() == Some(family.as_str());
+        PLATFORMS.into_iter().find(named).ok_or_else(|| {
+            Error::bad_request(
+                "UnsupportedPlatform",
+                "Evidence of this platform is not supported.",
+            )
+            .with_detail(json!({ "want": PLATFORMS, "got": self.platform }))
+        })
     }
 
     /// PEM text of the key to bind; empty, and so bound by no evidence, when it is absent or unreadable.
@@ -171,22 +207,49 @@ impl Envelope {
         member(&self.sign, "publicKey").unwrap_or_default()
     }
 
-    /// Matches the policies and binds the key.
+    /// SHA-256 of that text.
+    pub(crate) fn key_digest(&self) -> Sha256Digest {
+        Sha256Digest::of(&self.key())
+    }
+
+    fn challenge(&self) -> Option<&[u8]> {
+        let challenge = Some(&self.challenge).filter(|challenge| given(challenge));
+        challenge.and_then(Value::as_str).map(str::as_bytes)
+    }
+
+    /// Matches policies and binds the key, and the challenge if there is one.
     ///
     /// # Errors
-    /// See [`refusal`].
-    pub(crate) fn appraise(
+    /// [`AppraisalError`], for [`refusal`].
+    pub(crate) fn bind(
         &self,
         verified: &VerifiedEvidence,
+        policies: &Policies<'_>,
+    ) -> Result<AppraisedClaims, AppraisalError> {
+        verified.appraise_answering(policies, &self.key(), self.challenge())
+    }
+
+    /// Matches the policies, binds the key, and holds the request to its own signature, if it has or needs one.
+    ///
+    /// # Errors
+    /// See [`refusal`] and [`freshness::check_request`].
+    pub(crate) fn appraise<C: Context>(
+        &self,
+        ctx: &mut C,
+        verified: &VerifiedEvidence,
         policy: &ContractPolicy,
+        delegate: Option<&ClaimPolicy>,
     ) -> Result<AppraisedClaims> {
         let policies = Policies {
             contract: &policy.claims,
-            delegate: None,
+            delegate,
         };
-        verified
-            .appraise(&policies, &self.key())
-            .map_err(|error| refusal(&error, policy))
+        let claims = self
+            .bind(verified, &policies)
+            .map_err(|error| refusal(&error, policy))?;
+        let data = self.data.as_str().and_then(decode).unwrap_or_default();
+        freshness::check_request(ctx, &self.request, &self.challenge, &data, &claims)?;
+        Ok(claims)
     }
 
     /// The payload, signed by the attested key.
@@ -258,7 +321,7 @@ impl SignedPayload {
 pub(crate) fn refusal(error: &AppraisalError, policy: &ContractPolicy) -> Error {
     let check = error.check();
     let base = match check {
-        Check::Key01 => Error::bad_request(
+        Check::Key01 | Check::Key07 | Check::Key08 => Error::bad_request(
             "ReportDataMismatch",
             "The evidence does not bind the key in the request.",
         ),
@@ -270,7 +333,9 @@ pub(crate) fn refusal(error: &AppraisalError, policy: &ContractPolicy) -> Error 
     };
     let mut detail = detail(check);
     match error {
-        AppraisalError::ClaimsMismatch { contract, delegate } => {
+        AppraisalError::ClaimsMismatch {
+            contract, delegate, ..
+        } => {
             detail["mismatches"] = mismatches(contract);
             if let Some(delegate) = delegate {
                 detail["delegateMismatches"] = mismatches(delegate);
@@ -280,8 +345,14 @@ pub(crate) fn refusal(error: &AppraisalError, policy: &ContractPolicy) -> Error 
             detail["got"] = json!(got);
             detail["want"] = json!(format!("{want}{}", "00".repeat(32)));
         }
+        AppraisalError::UserDataMismatch { got, want } => {
+            detail["got"] = json!(got);
+            detail["want"] = json!(format!("{want}{}", "00".repeat(32)));
+        }
         AppraisalError::UnusableKey(error) => detail["got"] = json!(error.got),
-        AppraisalError::PolicyMissing => {}
+        AppraisalError::PolicyMissing
+        | AppraisalError::NothingPinned
+        | AppraisalError::ChallengeMismatch => {}
     }
     let Source {
         version,
@@ -296,8 +367,8 @@ pub(crate) fn refusal(error: &AppraisalError, policy: &ContractPolicy) -> Error 
     base.with_detail(detail)
 }
 
-/// The only platform whose evidence is verified.
-pub(crate) const PLATFORM: &str = "snp-caci";
+/// Platforms whose evidence is verified.
+const PLATFORMS: [Family; 2] = [Family::Caci, Family::Cvm];
 const FAILED: &str = "VerifySnpAttestationFailed";
 
 /// More accepted values than this are not repeated to a caller.
@@ -329,69 +400,4 @@ fn require(value: &Value, code: &'static str, message: &str) -> Result<()> {
 
 fn member(object: &Value, name: &str) -> Option<Vec<u8>> {
     decode(object.get(name)?.as_str()?)
-}
-
-/// The strict reader first; what it refuses for its base64 alone is spelled canonically and read again.
-fn read_evidence(attestation: &Value) -> Result<Evidence, EvidenceError> {
-    let strict = Evidence::from_request(attestation);
-    match &strict {
-        Err(error) if matches!(error.check(), Check::Req02 | Check::Req03) => {}
-        _ => return strict,
-    }
-    let mut canonical = attestation.clone();
-    for name in ["evidence", "endorsements", "uvm_endorsements"] {
-        let Some(Value::String(text)) = canonical.get_mut(name) else {
-            continue;
-        };
-        if text.len() > LONGEST {
-            return strict;
-        }
-        match decode(text) {
-            Some(bytes) => *text = base64::engine::general_purpose::STANDARD.encode(bytes),
-            None => return strict,
-        }
-    }
-    Evidence::from_request(&canonical)
-}
-
-/// Longest text that is worth spelling anew; twice what the strict reader accepts at most.
-const LONGEST: usize = 96 * 1024;
-
-/// Base64 in either alphabet; other characters, padding included, are dropped. `None` when one character is left over.
-pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text
-        .bytes()
-        .filter_map(|byte| match byte {
-            b'-' => Some(b'+'),
-            b'_' => Some(b'/'),
-            b'+' | b'/' => Some(byte),
-            _ => byte.is_ascii_alphanumeric().then_some(byte),
-        })
-        .collect();
-    LENIENT.decode(digits).ok()
-}
-
-const LENIENT: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::RequireNone)
-        .with_decode_allow_trailing_bits(true),
-);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_is_read_as_clients_send_it() {
-        for text in ["+/+/YQ==", "-_-_YQ", "+/ +/\nYQ=", "=+/+/YR"] {
-            assert_eq!(
-                decode(text).as_deref(),
-                Some(&b"\xfb\xff\xbfa"[..]),
-                "{text}"
-            );
-        }
-        assert_eq!(decode("%%%").as_deref(), Some(&b""[..]));
-        assert_eq!(decode("AAAAA"), None);
-    }
 }

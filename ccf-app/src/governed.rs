@@ -45,6 +45,14 @@ pub(crate) fn of_each_contract<C: Context, T: DeserializeOwned>(
     Ok(values)
 }
 
+/// Whether an option of a contract is on; it is off unless somebody set it.
+///
+/// # Errors
+/// As [`Options::get`].
+pub(crate) fn is_on<C: Context>(ctx: &mut C, contract: &ContractId, name: &str) -> Result<bool> {
+    Ok(of_contract(ctx, contract)?.get(name)?.unwrap_or(false))
+}
+
 impl Options {
     /// The value of an option, if members set it.
     ///

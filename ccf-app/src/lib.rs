@@ -10,6 +10,9 @@ mod contracts;
 mod delegates;
 mod deployment;
 mod envelope;
+mod evidence;
+mod explain;
+mod freshness;
 mod governed;
 mod ids;
 mod json;
@@ -46,11 +49,14 @@ pub fn application(settings: Settings) -> Application {
         verifier: Verifier::new(settings.anchors),
         platform: platform::Cache::default(),
         denials: releases::Counters::default(),
+        challenges: freshness::Challenges::new(),
     });
     let nouns = [
         contracts::endpoints,
         policies::endpoints,
         delegates::endpoints,
+        explain::endpoints,
+        freshness::endpoints,
         secrets::endpoints,
         releases::endpoints,
         options::endpoints,
@@ -74,4 +80,5 @@ struct App {
     verifier: Verifier,
     platform: platform::Cache,
     denials: releases::Counters,
+    challenges: freshness::Challenges,
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use attestation::{HostData, PlatformPolicy, Sha256Digest, TrustAnchors};
+use attestation::{HostData, PlatformPolicy, Sha256Digest, TrustAnchors, VerifiedEvidence};
 use ccf_rs::{Context, Error, Result};
 
 use crate::App;
@@ -49,11 +49,19 @@ pub(crate) fn is_well_known(host_data: HostData) -> bool {
     PRODUCTION.denied_host_data.contains(&host_data)
 }
 
+/// Whether evidence of a container group names such host data. That of a virtual machine means nothing.
+pub(crate) fn has_well_known_host_data(verified: &VerifiedEvidence) -> bool {
+    verified.vm().is_none() && is_well_known(verified.host_data())
+}
+
 /// What members should know of a release to this code and key.
-pub(crate) fn warnings(host_data: HostData, key: Sha256Digest) -> Vec<&'static str> {
+pub(crate) fn warnings(verified: &VerifiedEvidence, key: Sha256Digest) -> Vec<&'static str> {
     let mut found = Vec::new();
-    if is_well_known(host_data) {
+    if has_well_known_host_data(verified) {
         found.push("wellKnownHostData");
+    }
+    if verified.vm().is_some_and(|vm| !vm.quote_binds_key) {
+        found.push("registersNotBoundToKey");
     }
     if PRODUCTION.denied_keys.contains(&key) {
         found.push("publishedKey");

@@ -47,8 +47,7 @@ pub(crate) fn of_contract<C: Context>(
     ctx: &mut C,
     contract: &ContractId,
 ) -> Result<ContractPolicy> {
-    let table: Table<String, Vec<Value>> =
-        Table::named(format!("public:ccf.gov.policies.cleanroom-{contract}"));
+    let table = claims_of(contract);
     let claims: BTreeMap<_, _> = ctx.read(&table).entries()?.into_iter().collect();
     let mut newest: Option<Seqno> = None;
     for claim in claims.keys() {
@@ -76,12 +75,40 @@ pub(crate) fn of_contract<C: Context>(
     })
 }
 
+/// Which decision set what a contract's policy says about one claim.
+pub(crate) fn source_of_claim<C: Context>(
+    ctx: &mut C,
+    contract: &ContractId,
+    claim: &str,
+) -> Result<Source> {
+    let seqno = ctx
+        .read(&claims_of(contract))
+        .previous_write(&claim.to_owned())?;
+    let version = match seqno {
+        Some(seqno) => ctx.view_of(seqno)?.map(|view| TxId { view, seqno }),
+        None => None,
+    };
+    let origin = ctx.read(&ORIGINS).get(&contract.as_str().to_owned())?;
+    let proposal_id = origin.and_then(|mut origin| origin.claims.remove(claim));
+    Ok(Source {
+        version,
+        proposal_id,
+    })
+}
+
+fn claims_of(contract: &ContractId) -> Table<String, Vec<Value>> {
+    Table::named(format!("public:ccf.gov.policies.cleanroom-{contract}"))
+}
+
 static ORIGINS: Table<String, Origin> = Table::json("public:ccf.gov.policy_origins");
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Origin {
     proposal_id: Option<String>,
+    /// The proposal that set each claim.
+    #[serde(default)]
+    claims: BTreeMap<String, String>,
 }
 
 fn show(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {

@@ -176,7 +176,7 @@ fn put_as_clean_room(
     envelope.require_attestation()?;
     let verified = envelope.verify(app, ctx)?;
     let policy = policies::of_contract(ctx, contract)?;
-    let claims = envelope.appraise(&verified, &policy)?;
+    let claims = envelope.appraise(ctx, &verified, &policy, None)?;
     let payload = envelope.signed_payload(&claims)?;
     let body: Body = payload.json("InvalidInput")?;
     let value = body.value()?;

@@ -18,6 +18,10 @@ const OPTIONS = new Map([
   ["strictReleases", [checkBoolean]],
   // A signature over method, path, time and nonce is needed with evidence (W5).
   ["requireRequestSignature", [checkBoolean]],
+  // Quotes of confidential VMs have the constant nonce of existing clients: nothing then ties registers to the key.
+  ["constantQuoteNonce", [checkBoolean]],
+  // Evidence must answer a challenge of this service (W5, H8).
+  ["requireChallenge", [checkBoolean]],
   // Who takes part in this contract (W16, H14): ids of members, and of user identities or user certificates.
   ["members", [textList(checkEntityId), CONTRACT_ONLY]],
   ["users", [textList(checkName), CONTRACT_ONLY]],

@@ -37,6 +37,24 @@ function checkUvmIssuer(value, field) {
   checkInteger(value.minSvn, 0, Number.MAX_SAFE_INTEGER, `${field}.minSvn`);
 }
 
+function checkParavisor(value, field) {
+  checkObject(value, field);
+  for (const name of Object.keys(value)) {
+    if (!["digest", "minGuestSvn"].includes(name)) refuse("CON-76", `${field} has no member ${name}`);
+  }
+  checkHex(value.digest, 96, `${field}.digest`);
+  checkInteger(value.minGuestSvn, 0, 2 ** 32 - 1, `${field}.minGuestSvn`);
+}
+
+// Who vouches for the virtual TPM of a confidential VM: authorities by certificate, paravisors by the key that signed them.
+function checkCvm(value, field) {
+  checkObject(value, field);
+  for (const [name, items] of Object.entries(value)) {
+    if (!["authorities", "idKeys"].includes(name)) refuse("CON-76", `${field} has no member ${name}`);
+    checkItems(items, `${field}.${name}`, name === "idKeys" ? checkParavisor : checkCertificate);
+  }
+}
+
 const orNull = (check) => (value, field) => {
   if (value !== null) check(value, field);
 };
@@ -56,6 +74,7 @@ const PLATFORM_MEMBERS = {
   intermediates: orNull(hexItems(64)),
   platformInfo: (value, field) => checkInteger(value, 0, Number.MAX_SAFE_INTEGER, field),
   idKeys: orNull(hexItems(96)),
+  cvm: checkCvm,
 };
 
 action("set_platform_policy", {

@@ -30,7 +30,15 @@ const FAMILIES = {
     "x-ms-sevsnpvm-snpfw-svn",
     "x-ms-sevsnpvm-tee-svn",
   ],
-  "snp-cvm": Array.from({ length: 24 }, (_, index) => `pcr${index}`),
+  "snp-cvm": [
+    ...Array.from({ length: 24 }, (_, index) => `pcr${index}`),
+    "cvm-launchmeasurement",
+    "cvm-idkeydigest",
+    "cvm-guestsvn",
+    "vm-configuration-secure-boot",
+    "vm-configuration-tpm-enabled",
+    "vm-configuration-vmUniqueId",
+  ],
   jwt: ["oid", "appid", "tid", "sub", "iss"],
 };
 
@@ -45,6 +53,16 @@ function checkClaim(family, name, values) {
   }
 }
 
+// CON-72: registers 16 to 23 can be reset and set to anything by whoever runs, and the other claims hold for any software on
+// such a machine.
+function checkPinsBoot(contractId, claims) {
+  const table = policyTable(contractId);
+  const pinned = Array.from({ length: 16 }, (_, index) => `pcr${index}`);
+  if (!pinned.some((name) => Object.hasOwn(claims, name) || table.has(name))) {
+    refuse("CON-72", "a policy for confidential VMs must pin one of the registers pcr0 to pcr15");
+  }
+}
+
 function policyTable(contractId) {
   return gov(`policies.cleanroom-${contractId}`);
 }
@@ -52,11 +70,16 @@ function policyTable(contractId) {
 const HISTORY = 16;
 
 // CON-75: a denial can name the proposal that set the policy.
-function recordOrigin(contractId, proposalId) {
+function recordOrigin(contractId, proposalId, changed) {
   const origins = gov("policy_origins");
-  const earlier = origins.get(contractId)?.history ?? [];
+  const { history: earlier = [], claims = {} } = origins.get(contractId) ?? {};
   const history = [...earlier.filter((id) => id !== proposalId), proposalId].slice(-HISTORY);
-  origins.set(contractId, { proposalId, history });
+  const policy = policyTable(contractId);
+  for (const name of changed) {
+    if (policy.has(name)) claims[name] = proposalId;
+    else delete claims[name];
+  }
+  origins.set(contractId, { proposalId, history, claims });
 }
 
 action("set_clean_room_policy", {
@@ -68,12 +91,13 @@ action("set_clean_room_policy", {
     checkObject(args.claims, "claims");
     if (args.type === "add") {
       Object.entries(args.claims).forEach(([name, values]) => checkClaim(family, name, values));
+      if (family === "snp-cvm") checkPinsBoot(args.contractId, args.claims);
     } else {
       checkRemovable(policyTable(args.contractId), args.claims);
     }
   },
   apply(args, proposalId) {
     editClaims(args.type, policyTable(args.contractId), args.claims);
-    recordOrigin(args.contractId, proposalId);
+    recordOrigin(args.contractId, proposalId, Object.keys(args.claims));
   },
 });

@@ -198,7 +198,7 @@ vm_tests! {
                    spec.extensions = crate::simulated::certificates::extension::authority();
                    spec.spki = rsa_spki(&Keys::get().uvm_ca);
                    let der = spec.sign(&Keys::get().uvm_ca);
-                   vm.policy.cvm.authorities = vec![crate::VtpmAuthority::from_der(&der).unwrap()];
+                   vm.policy.cvm.authorities = vec![crate::VtpmAuthority::from_der(&der)];
                    vm.certificate(|leaf| leaf.issuer = leaf.subject.clone());
                    let leaf = { let mut leaf = vtpm::ak_certificate(); leaf.issuer = leaf.subject.clone(); leaf };
                    vm.evidence.ak_certificate = Some(leaf.sign(&Keys::get().uvm_ca)); }

@@ -85,14 +85,11 @@ pub(super) fn check(
     is_signed: impl Fn(&Certificate, &Certificate) -> bool,
 ) -> Result<(), EvidenceError> {
     let root = anchors.vtpm_root();
-    let mut issuers = authorities.iter().map(VtpmAuthority::certificate);
+    let mut issuers = authorities.iter().filter_map(VtpmAuthority::certificate);
     let issuer = issuers
         .find(|issuer| issuer.subject == certificate.issuer && is_signed(certificate, issuer))
         .filter(|issuer| {
-            may_certify(issuer)
-                && may_certify(root)
-                && issuer.issuer == root.subject
-                && is_signed(issuer, root)
+            may_certify(root) && issuer.issuer == root.subject && is_signed(issuer, root)
         });
     let name = certificate.common_name.as_deref().unwrap_or_default();
     let Some(issuer) = issuer else {

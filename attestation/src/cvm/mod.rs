@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 pub use evidence::{CvmEvidence, Registers};
 pub(crate) use policy::AZURE_ROOT;
-pub use policy::{CvmPolicy, FirmwareIdentity, VtpmAuthority, VtpmAuthorityError};
+pub use policy::{CvmPolicy, FirmwareIdentity, VtpmAuthority};
 pub use quote::QuoteNonce;
 
 use self::{
@@ -49,6 +49,21 @@ pub struct VerifiedVm {
     pub quote_binds_key: bool,
     /// SHA-256 of the challenge that the quote answers.
     pub(crate) challenge: Option<Sha256Digest>,
+}
+
+impl VerifiedVm {
+    /// SHA-256 of the registers one after the other, as the quote has it.
+    pub fn registers_digest(&self) -> Sha256Digest {
+        Sha256Digest::of(
+            &self
+                .registers
+                .iter()
+                .flatten()
+                .flatten()
+                .copied()
+                .collect::<Vec<u8>>(),
+        )
+    }
 }
 
 impl Verifier {

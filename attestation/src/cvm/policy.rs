@@ -1,6 +1,6 @@
 //! What governance requires of confidential VMs beyond what it requires of every platform.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::ak;
 use crate::{bytes::BlockKeyDigest, certificate::Certificate, pem, simulated};
@@ -28,46 +28,43 @@ pub struct FirmwareIdentity {
 }
 
 /// The certificate of an authority, written as PEM text.
+///
+/// Any text is read, because a policy that cannot be read closes every release; one that is no certificate of an authority with an
+/// RSA key of 2048 to 4096 bits certifies nothing.
 #[derive(Clone, Debug)]
-pub struct VtpmAuthority(Box<Certificate>);
-
-/// The text is not one PEM certificate of an authority with an RSA key of 2048 to 4096 bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not one PEM certificate of a certificate authority with an RSA key of 2048 to 4096 bits")]
-pub struct VtpmAuthorityError;
+pub struct VtpmAuthority {
+    pem: String,
+    certificate: Option<Box<Certificate>>,
+}
 
 impl VtpmAuthority {
     /// From PEM text.
-    ///
-    /// # Errors
-    /// If it is no such certificate.
-    pub fn from_pem(text: &str) -> Result<Self, VtpmAuthorityError> {
-        let blocks =
-            pem::read(text.as_bytes(), "CERTIFICATE", 1).map_err(|_| VtpmAuthorityError)?;
-        Self::from_der(blocks.first().ok_or(VtpmAuthorityError)?)
-    }
-
-    pub(crate) fn from_der(der: &[u8]) -> Result<Self, VtpmAuthorityError> {
-        let certificate = Certificate::parse(der).map_err(|_| VtpmAuthorityError)?;
-        if !ak::may_certify(&certificate) {
-            return Err(VtpmAuthorityError);
+    pub fn from_pem(pem: String) -> Self {
+        let blocks = pem::read(pem.as_bytes(), "CERTIFICATE", 1).unwrap_or_default();
+        let certificate = blocks.first().and_then(|der| Certificate::parse(der).ok());
+        Self {
+            pem,
+            certificate: certificate.filter(ak::may_certify).map(Box::new),
         }
-        Ok(Self(Box::new(certificate)))
     }
 
-    /// PEM text.
-    pub fn to_pem(&self) -> String {
-        pem::write("CERTIFICATE", &self.0.der)
+    pub(crate) fn from_der(der: &[u8]) -> Self {
+        Self::from_pem(pem::write("CERTIFICATE", der))
     }
 
-    pub(super) fn certificate(&self) -> &Certificate {
-        &self.0
+    /// Whether it can certify anything.
+    pub fn is_usable(&self) -> bool {
+        self.certificate.is_some()
+    }
+
+    pub(super) fn certificate(&self) -> Option<&Certificate> {
+        self.certificate.as_deref()
     }
 }
 
 impl PartialEq for VtpmAuthority {
     fn eq(&self, other: &Self) -> bool {
-        self.0.der == other.0.der
+        self.pem == other.pem
     }
 }
 
@@ -75,13 +72,13 @@ impl Eq for VtpmAuthority {}
 
 impl Serialize for VtpmAuthority {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.to_pem())
+        serializer.serialize_str(&self.pem)
     }
 }
 
 impl<'de> Deserialize<'de> for VtpmAuthority {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::from_pem(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+        String::deserialize(deserializer).map(Self::from_pem)
     }
 }
 
@@ -89,7 +86,7 @@ impl CvmPolicy {
     /// Microsoft's current authority, no paravisor without a certified key.
     pub fn production() -> Self {
         Self {
-            authorities: VtpmAuthority::from_der(GLOBAL_CA_03).into_iter().collect(),
+            authorities: vec![VtpmAuthority::from_der(GLOBAL_CA_03)],
             id_keys: Vec::new(),
         }
     }
@@ -97,9 +94,7 @@ impl CvmPolicy {
     /// The authority of the simulated platform.
     pub fn simulated() -> Self {
         Self {
-            authorities: VtpmAuthority::from_der(simulated::vtpm::authority())
-                .into_iter()
-                .collect(),
+            authorities: vec![VtpmAuthority::from_der(simulated::vtpm::authority())],
             id_keys: Vec::new(),
         }
     }
@@ -137,18 +132,21 @@ mod tests {
             ),
         ] {
             assert_eq!(Sha256Digest::of(der).to_string(), digest);
-            assert!(VtpmAuthority::from_der(der).is_ok());
+            assert!(VtpmAuthority::from_der(der).is_usable());
         }
-        assert_eq!(CvmPolicy::production().authorities.len(), 1);
-        assert_eq!(CvmPolicy::simulated().authorities.len(), 1);
+        for policy in [CvmPolicy::production(), CvmPolicy::simulated()] {
+            assert!(policy.authorities[0].is_usable());
+        }
     }
 
     #[test]
-    fn only_authorities_are_read() {
+    fn only_authorities_certify() {
         let leaf = simulated::CvmGuest::default().evidence().ak_certificate;
         let leaf = pem::write("CERTIFICATE", &leaf.unwrap());
         for text in ["", "x", leaf.as_str()] {
-            assert_eq!(VtpmAuthority::from_pem(text), Err(VtpmAuthorityError));
+            let authority: VtpmAuthority = serde_json::from_value(text.into()).unwrap();
+            assert!(!authority.is_usable());
+            assert_eq!(serde_json::to_value(&authority).unwrap(), text);
         }
     }
 }

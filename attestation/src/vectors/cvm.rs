@@ -206,7 +206,7 @@ fn certificates_of_attestation_keys_give_the_listed_results() {
                 .iter()
                 .map(|file| {
                     let pem = read(&folder.join(file.as_str().unwrap()));
-                    VtpmAuthority::from_pem(&String::from_utf8(pem).unwrap()).unwrap()
+                    VtpmAuthority::from_pem(String::from_utf8(pem).unwrap())
                 })
                 .collect(),
             id_keys: Vec::new(),

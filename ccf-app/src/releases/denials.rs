@@ -14,7 +14,7 @@ use ccf_rs::{Context, Error, Reply, Result, Table, WriteContext};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Attempt, Kind, record};
+use super::{Attempt, record};
 use crate::App;
 use crate::contracts;
 use crate::ids::composite;
@@ -91,13 +91,7 @@ fn sort(ctx: &mut WriteContext<'_>, attempt: &Attempt<'_>, reason: &str) -> Resu
     };
     let made = accepted && (asked.made)(ctx, asked.contract, asked.subject)?;
     let subject = if made { asked.subject } else { "" };
-    let kind = match asked.kind {
-        Kind::Secret => "secret",
-        Kind::Token => "token",
-        Kind::Certificate => "certificate",
-        Kind::Signature => "signature",
-        Kind::Document => "document",
-    };
+    let kind = asked.kind.as_str();
     let host_data = attempt.verified.host_data().to_string();
     Ok(composite(&[contract, kind, subject, reason, &host_data]))
 }

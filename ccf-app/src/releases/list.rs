@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 
-use ccf_rs::{Context, Endpoints, Error, ReadContext, Reply, Result, TxId};
+use ccf_rs::{Context, Endpoints, Error, ReadContext, Reply, Request, Result, TxId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Kind;
-use super::record::{RELEASES, Record, key};
+use super::record::{BY_SUBJECT, RELEASES, Record, key};
 use crate::App;
-use crate::callers::{NOT_REGISTERED, PEOPLE, registered};
+use crate::callers::{NOT_REGISTERED, PEOPLE, Person, registered};
 use crate::ids::{ContractId, ReleaseId, behind, composite};
 
 pub(super) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
@@ -35,12 +35,26 @@ const LONGEST_PAGE: usize = 200;
 /// Records looked at for one page when only some are wanted.
 const SCANNED: usize = 2000;
 
-/// Which records.
+/// Which records. What is empty is as if it were not there.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Wanted {
     /// Only those about this secret.
     secret_id: Option<String>,
+    /// Only those of this kind.
+    kind: Option<String>,
+    /// Only those about this: together with a kind. Found by an index.
+    subject: Option<String>,
+    /// `granted` or `denied`.
+    outcome: Option<String>,
+    /// Only those to code with this host data.
+    host_data: Option<String>,
+    /// `true`: only those about secrets that the caller stored.
+    mine: Option<String>,
+    /// Not older than this: milliseconds since 1970, by the host's clock.
+    from: Option<String>,
+    /// Not newer than this.
+    to: Option<String>,
     /// Records on the page, 1 to 200.
     limit: Option<String>,
     /// The id of the last record seen.
@@ -68,20 +82,102 @@ struct Shown {
     record: Box<RawValue>,
 }
 
+/// What a record is asked for, as far as filters look at it.
 #[derive(Deserialize)]
 struct About<'a> {
     kind: Kind,
     #[serde(borrow)]
     subject: Cow<'a, str>,
+    #[serde(borrow)]
+    outcome: Cow<'a, str>,
+    #[serde(borrow)]
+    code: CodeOf<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CodeOf<'a> {
+    #[serde(borrow, default)]
+    host_data: Option<Cow<'a, str>>,
+}
+
+/// A query that was understood.
+struct Filter {
+    /// Kind and subject: looked up in the index.
+    about: Option<(Kind, String)>,
+    kind: Option<Kind>,
+    outcome: Option<String>,
+    host_data: Option<String>,
+    /// How the subjects of the caller's own secrets begin.
+    owner: Option<String>,
+    times: (u64, u64),
+}
+
+impl Filter {
+    fn read(wanted: &Wanted, person: &Person) -> Result<Self> {
+        let invalid = |message: &str| Error::bad_request("InvalidInput", message);
+        let kind = match (given(&wanted.kind), given(&wanted.secret_id)) {
+            (None, None) => None,
+            (None, Some(_)) => Some(Kind::Secret),
+            (Some(name), _) => Some(
+                serde_json::from_value(name.into())
+                    .map_err(|_| invalid("There is no such kind."))?,
+            ),
+        };
+        let about = match (given(&wanted.subject).or(given(&wanted.secret_id)), kind) {
+            (None, _) => None,
+            (Some(subject), Some(kind)) => Some((kind, subject.to_owned())),
+            (Some(_), None) => return Err(invalid("A subject is of a kind: name that too.")),
+        };
+        let time = |text: &Option<String>, default| match given(text) {
+            None => Ok(default),
+            Some(text) => text
+                .parse()
+                .map_err(|_| invalid("A time is a number of milliseconds.")),
+        };
+        Ok(Self {
+            about,
+            kind,
+            outcome: given(&wanted.outcome).map(str::to_owned),
+            host_data: given(&wanted.host_data).map(str::to_owned),
+            owner: (given(&wanted.mine) == Some("true")).then(|| format!("{}_", person.id)),
+            times: (time(&wanted.from, 0)?, time(&wanted.to, u64::MAX)?),
+        })
+    }
+
+    fn wants(&self, record: &[u8]) -> bool {
+        let Ok(about) = serde_json::from_slice::<About<'_>>(record) else {
+            return false;
+        };
+        let is = |want: &Option<String>, got: Option<&str>| {
+            want.as_deref().is_none_or(|want| got == Some(want))
+        };
+        self.kind.is_none_or(|kind| kind == about.kind)
+            && is(&self.outcome, Some(&about.outcome))
+            && is(&self.host_data, about.code.host_data.as_deref())
+            && self
+                .owner
+                .as_deref()
+                .is_none_or(|owner| about.kind == Kind::Secret && about.subject.starts_with(owner))
+    }
+
+    /// Whether every record between the bounds is wanted.
+    fn is_exact(&self) -> bool {
+        let by_index = self.about.is_some() || self.kind.is_none();
+        by_index && self.outcome.is_none() && self.host_data.is_none() && self.owner.is_none()
+    }
+}
+
+fn given(text: &Option<String>) -> Option<&str> {
+    text.as_deref().filter(|text| !text.is_empty())
 }
 
 fn list(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
-    registered(ctx)?;
+    let person = registered(ctx)?;
     let contract: ContractId = ctx.path("contractId")?;
     let wanted: Wanted = ctx.queries()?;
-    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
-    let secret = given(wanted.secret_id);
-    let limit = match given(wanted.limit) {
+    let filter = Filter::read(&wanted, &person)?;
+    let limit = match given(&wanted.limit) {
         None => PAGE,
         Some(text) => text
             .parse()
@@ -89,39 +185,74 @@ fn list(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
             .filter(|limit| (1..=LONGEST_PAGE).contains(limit))
             .ok_or_else(|| Error::bad_request("InvalidInput", "The limit is 1 to 200."))?,
     };
-    let prefix = composite(&[contract.as_str()]);
-    let from = match given(wanted.after) {
-        // The next possible key.
-        Some(after) => format!("{prefix}{after}\0"),
-        None => prefix.clone(),
-    };
-    let scan = if secret.is_some() { SCANNED } else { limit };
-    let entries = ctx
-        .read(&RELEASES)
-        .range(Some(from.as_bytes()), Some(&behind(&prefix)), scan)?;
-    let mut more = entries.len() == scan;
+    let scan = if filter.is_exact() { limit } else { SCANNED };
+    let ids = ids(ctx, &contract, &filter, given(&wanted.after), scan)?;
+    let mut more = ids.len() == scan;
     let mut value = Vec::new();
     let mut last = None;
-    for (key, bytes) in entries {
+    for id in ids {
         if value.len() == limit {
             more = true;
             break;
         }
-        let id = key.strip_prefix(&prefix).unwrap_or_default().to_owned();
+        let key = key(&contract, &id);
+        let record = ctx.read(&RELEASES).get(&key)?;
         last = Some(id.clone());
-        let is_wanted = secret.as_deref().is_none_or(|want| {
-            serde_json::from_slice::<About<'_>>(&bytes)
-                .is_ok_and(|about| about.kind == Kind::Secret && about.subject == want)
-        });
-        if is_wanted {
-            value.push(shown(ctx, &key, id, &bytes)?);
+        if let Some(record) = record.filter(|record| filter.is_exact() || filter.wants(record)) {
+            value.push(shown(ctx, &key, id, &record)?);
         }
     }
-    let next_link = last.filter(|_| more).map(|last| {
-        let secret = secret.map_or_else(String::new, |id| format!("&secretId={}", escape(&id)));
-        format!("/app/contracts/{contract}/releases?limit={limit}{secret}&after={last}")
-    });
+    let next_link = last
+        .filter(|_| more)
+        .map(|last| next_link(&contract, ctx.request(), &last));
     Reply::json(&Page { value, next_link })
+}
+
+/// Ids of up to `most` records, newest first, behind the one last seen.
+fn ids<C: Context>(
+    ctx: &mut C,
+    contract: &ContractId,
+    filter: &Filter,
+    after: Option<&str>,
+    most: usize,
+) -> Result<Vec<String>> {
+    let prefix = match &filter.about {
+        None => composite(&[contract.as_str()]),
+        Some((kind, subject)) => composite(&[contract.as_str(), kind.as_str(), subject]),
+    };
+    let (oldest, newest) = filter.times;
+    // Ids begin with the time, counted downwards.
+    let first = match after {
+        // The next possible key.
+        Some(after) => format!("{prefix}{after}\0"),
+        None => format!("{prefix}{:016x}", u64::MAX - newest),
+    };
+    let end = match oldest {
+        0 => behind(&prefix),
+        oldest => format!("{prefix}{:016x}", u64::MAX - oldest + 1).into_bytes(),
+    };
+    let table = if filter.about.is_some() {
+        &BY_SUBJECT
+    } else {
+        &RELEASES
+    };
+    let found = ctx
+        .read(table)
+        .range(Some(first.as_bytes()), Some(&end), most)?;
+    let id = |key: String| key.strip_prefix(&prefix).unwrap_or_default().to_owned();
+    Ok(found.into_iter().map(|(key, _)| id(key)).collect())
+}
+
+/// The same query, behind the last record seen.
+fn next_link(contract: &ContractId, request: &Request, last: &str) -> String {
+    let kept: Vec<&str> = request
+        .query
+        .split('&')
+        .filter(|part| !part.is_empty() && part.split('=').next() != Some("after"))
+        .collect();
+    let kept = kept.join("&");
+    let and = if kept.is_empty() { "" } else { "&" };
+    format!("/app/contracts/{contract}/releases?{kept}{and}after={last}")
 }
 
 fn show(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
@@ -151,17 +282,5 @@ fn shown<C: Context>(ctx: &mut C, key: &String, id: String, bytes: &[u8]) -> Res
         id,
         transaction_id,
         record,
-    })
-}
-
-/// Percent-escapes what would mean something in a query.
-fn escape(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-        out
     })
 }

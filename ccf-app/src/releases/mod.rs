@@ -9,7 +9,7 @@ mod denials;
 mod list;
 mod record;
 
-use attestation::{AppraisedClaims, Policies, VerifiedEvidence};
+use attestation::{AppraisedClaims, VerifiedEvidence};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ccf_rs::{Endpoints, Error, Reply, Result, WriteContext};
@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use crate::App;
 use crate::contracts;
 use crate::delegates;
-use crate::envelope::{self, Envelope};
+use crate::envelope::Envelope;
 use crate::ids::ContractId;
 use crate::options;
 use crate::policies::{self, ContractPolicy, Source};
@@ -82,12 +82,17 @@ pub(crate) struct Wrapped {
 }
 
 /// How a request for a release is refused, whatever it asks for.
-pub(crate) const REFUSALS: [(u16, &str); 6] = [
+pub(crate) const REFUSALS: [(u16, &str); 11] = [
     (400, "AttestationMissing"),
     (400, "EncryptionMissing"),
     (400, "UnsupportedPlatform"),
     (400, "VerifySnpAttestationFailed"),
     (400, "ReportDataMismatch"),
+    (400, "ChallengeMissing"),
+    (400, "ChallengeInvalid"),
+    (400, "RequestSignatureMissing"),
+    (400, "RequestSignatureInvalid"),
+    (400, "RequestExpired"),
     (403, "ContractDisabled"),
 ];
 
@@ -104,11 +109,10 @@ pub(crate) fn release(
 ) -> Result<Reply> {
     let verified = envelope.verify(app, ctx)?;
     let policy = policies::of_contract(ctx, asked.contract)?;
-    let key = envelope.key();
     let attempt = Attempt {
         asked,
+        envelope,
         verified: &verified,
-        key: &key,
         policy: &policy.source,
     };
     let decided = appraise(ctx, &attempt, &policy).and_then(|claims| {
@@ -133,9 +137,8 @@ pub(crate) fn release(
 /// A request that is backed by verified evidence.
 struct Attempt<'a> {
     asked: &'a Asked<'a>,
+    envelope: &'a Envelope,
     verified: &'a VerifiedEvidence,
-    /// PEM text of the presented key.
-    key: &'a [u8],
     policy: &'a Source,
 }
 
@@ -149,14 +152,9 @@ fn appraise(
         Some((kind, id)) => delegates::policy(ctx, contract, kind, id)?,
         None => None,
     };
-    let policies = Policies {
-        contract: &policy.claims,
-        delegate: delegate.as_ref(),
-    };
     let claims = attempt
-        .verified
-        .appraise(&policies, attempt.key)
-        .map_err(|error| envelope::refusal(&error, policy))?;
+        .envelope
+        .appraise(ctx, attempt.verified, policy, delegate.as_ref())?;
     if contracts::is_accepted(ctx, contract)? {
         let members = options::disabled_by(ctx, contract)?;
         if !members.is_empty() {

@@ -11,8 +11,11 @@
 //!   ? count: uint,                 ; denied: how often so far, this time included
 //!   time: uint,                    ; host's clock, ms since 1970; the operator controls it
 //!   code: {
-//!     platform: "snp-caci", hostData: tstr, measurement: tstr,
+//!     platform: "snp-caci" / "snp-cvm", measurement: tstr,
+//!     ? hostData: tstr,            ; container groups
 //!     ? uvm: { did: tstr, feed: tstr, svn: uint },
+//!     ? idKey: tstr,               ; virtual machines: digest of the key that signed the paravisor
+//!     ? registers: tstr,           ; virtual machines: SHA-256 of the quoted registers
 //!     evidence: tstr,              ; SHA-256 of the evidence as presented
 //!     ? simulated: true            ; the roots are those of the simulated platform: it proves nothing
 //!   },
@@ -33,14 +36,14 @@
 //! ```
 
 use attestation::{
-    Alternative, AppraisedClaims, HostData, Measurement, Sha256Digest, VerifiedEvidence,
+    Alternative, AppraisedClaims, BlockKeyDigest, HostData, Measurement, Sha256Digest,
+    VerifiedEvidence,
 };
 use ccf_rs::{Context, Error, Raw, Result, Table, WriteContext};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Attempt, Given};
-use crate::envelope::PLATFORM;
 use crate::ids::{ContractId, composite};
 use crate::platform;
 use crate::policies::Source;
@@ -60,6 +63,19 @@ pub(crate) enum Kind {
     Signature,
     /// An accepted document.
     Document,
+}
+
+impl Kind {
+    /// As it is written.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Secret => "secret",
+            Self::Token => "token",
+            Self::Certificate => "certificate",
+            Self::Signature => "signature",
+            Self::Document => "document",
+        }
+    }
 }
 
 /// What was made for one request.
@@ -148,6 +164,10 @@ pub(super) fn denial(
 /// Records, by contract and then newest first.
 pub(super) static RELEASES: Table<String, Vec<u8>, Raw> = Table::raw("public:cleanroom.releases");
 
+/// Ids of records by contract, kind and subject, and then newest first. The rows are empty.
+pub(super) static BY_SUBJECT: Table<String, Vec<u8>, Raw> =
+    Table::raw("public:cleanroom.releases_by_subject");
+
 /// Key of a record.
 pub(super) fn key(contract: &ContractId, id: &str) -> String {
     composite(&[contract.as_str()]) + id
@@ -222,11 +242,22 @@ enum Matched {
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "CodeIdentity")]
 struct Code<'a> {
+    /// `snp-caci` or `snp-cvm`.
     platform: &'static str,
-    #[schemars(with = "String")]
-    host_data: HostData,
+    /// Of a container group: digest of the policy that the utility VM enforces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    host_data: Option<HostData>,
     #[schemars(with = "String")]
     measurement: Measurement,
+    /// Of a virtual machine: digest of the key that signed the paravisor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    id_key: Option<BlockKeyDigest>,
+    /// Of a virtual machine: SHA-256 of the quoted registers, one after the other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    registers: Option<Sha256Digest>,
     #[serde(skip_serializing_if = "Option::is_none")]
     uvm: Option<Uvm<'a>>,
     /// SHA-256 of the evidence as presented.
@@ -254,7 +285,7 @@ fn is_false(flag: &bool) -> bool {
 impl<'a> Record<'a> {
     fn new(ctx: &mut WriteContext<'_>, attempt: &Attempt<'a>, outcome: Outcome) -> Self {
         let verified = attempt.verified;
-        let key = Sha256Digest::of(attempt.key);
+        let key = attempt.envelope.key_digest();
         Self {
             contract_id: attempt.asked.contract.as_str(),
             kind: attempt.asked.kind,
@@ -270,8 +301,8 @@ impl<'a> Record<'a> {
             policy: attempt.policy,
             wrapped: None,
             issued: &NOTHING_ISSUED,
-            warnings: platform::warnings(verified.host_data(), key),
-            well_known_host_data: platform::is_well_known(verified.host_data()),
+            warnings: platform::warnings(verified, key),
+            well_known_host_data: platform::has_well_known_host_data(verified),
         }
     }
 }
@@ -279,9 +310,11 @@ impl<'a> Record<'a> {
 impl<'a> Code<'a> {
     fn of(verified: &'a VerifiedEvidence) -> Self {
         Self {
-            platform: PLATFORM,
-            host_data: verified.host_data(),
+            platform: verified.family().as_str(),
+            host_data: verified.vm().is_none().then(|| verified.host_data()),
             measurement: verified.report().measurement,
+            id_key: verified.vm().map(|_| verified.report().id_key_digest),
+            registers: verified.vm().map(|vm| vm.registers_digest()),
             uvm: verified.uvm().map(|uvm| Uvm {
                 did: &uvm.did,
                 feed: &uvm.feed,
@@ -305,5 +338,7 @@ fn write(
     let (half, _) = unique.as_bytes().split_at(16);
     let id = format!("{:016x}{}", u64::MAX - record.time, hex::encode(half));
     ctx.table(&RELEASES).put(&key(contract, &id), &bytes)?;
+    let about = composite(&[contract.as_str(), record.kind.as_str(), record.subject]);
+    ctx.table(&BY_SUBJECT).put(&(about + &id), &Vec::new())?;
     ctx.set_claims_digest(*Sha256Digest::of(&bytes).as_bytes())
 }

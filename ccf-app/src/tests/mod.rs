@@ -6,6 +6,9 @@ mod ca;
 mod callers;
 mod contracts;
 mod delegates;
+mod evidence;
+mod explain;
+mod freshness;
 mod oidc;
 mod openapi;
 mod options;
@@ -157,6 +160,17 @@ impl Scene {
         assert_eq!(status, 200);
         body["value"].as_array().unwrap().clone()
     }
+}
+
+/// Options as members set them, for contract c1.
+fn set_options(scene: &mut Scene, options: &Value) {
+    let row = json!({ "options": options, "origins": {} });
+    set(
+        &mut scene.host,
+        "public:ccf.gov.contract_options",
+        "c1",
+        &row,
+    );
 }
 
 fn set(host: &mut MemoryHost, table: &str, key: &str, value: &Value) -> TxId {

@@ -135,3 +135,74 @@ fn release_records_are_paged_newest_first_and_filtered_by_secret() {
         400
     );
 }
+
+#[test]
+fn a_data_owner_finds_who_received_their_secret_when_and_under_which_policy() {
+    let mut scene = Scene::new().with_secret();
+    let theirs = json!({ "value": "x" });
+    let m2 = super::m("m2");
+    scene.call(Verb::Put, "/contracts/c1/secrets/key", m2.clone(), &theirs);
+    let (good, bad) = (scene.envelope(AGREED), scene.envelope(OTHER));
+    for (second, secret, envelope) in [
+        (0, "m1_key", &good),
+        (1, "m2_key", &good),
+        (2, "m1_key", &bad),
+        (3, "m1_key", &good),
+    ] {
+        scene
+            .host
+            .set_time(std::time::Duration::from_secs(1_780_272_100 + second));
+        let path = format!("/contracts/c1/secrets/{secret}");
+        scene.call(Verb::Post, &path, Caller::Unasked, envelope);
+    }
+    let seconds = |scene: &mut Scene, caller: Caller, query: &str| {
+        let path = format!("/contracts/c1/releases?{query}");
+        let (status, page) = scene.call(Verb::Get, &path, caller, &Value::Null);
+        assert_eq!(status, 200, "{page}");
+        let times = page["value"].as_array().unwrap().iter();
+        let times = times.map(|r| r["record"]["time"].as_u64().unwrap() / 1000 - 1_780_272_100);
+        times.collect::<Vec<_>>()
+    };
+    let m1 = super::m("m1");
+    let hosts = (hex::encode(AGREED), hex::encode(OTHER));
+    for (caller, query, want) in [
+        (&m1, String::new(), vec![3, 2, 1, 0]),
+        (&m1, "mine=true".into(), vec![3, 2, 0]),
+        (&m2, "mine=true".into(), vec![1]),
+        (&m1, "mine=true&outcome=granted".into(), vec![3, 0]),
+        (&m1, "kind=secret&subject=m1_key".into(), vec![3, 2, 0]),
+        (&m1, "secretId=m1_key&outcome=denied".into(), vec![2]),
+        (
+            &m1,
+            "kind=secret&subject=m1_key&from=1780272101000".into(),
+            vec![3, 2],
+        ),
+        (
+            &m1,
+            "from=1780272101000&to=1780272102999".into(),
+            vec![2, 1],
+        ),
+        (&m1, "to=1780272100000".into(), vec![0]),
+        (&m1, format!("hostData={}", hosts.0), vec![3, 1, 0]),
+        (&m1, format!("hostData={}", hosts.1), vec![2]),
+        (&m1, "kind=token".into(), vec![]),
+        (&m1, "kind=secret&subject=m1_ke".into(), vec![]),
+    ] {
+        assert_eq!(seconds(&mut scene, caller.clone(), &query), want, "{query}");
+    }
+    let path = "/contracts/c1/releases?mine=true&outcome=granted&limit=1";
+    let (_, page) = scene.member(Verb::Get, path, &Value::Null);
+    assert_eq!(page["value"][0]["record"]["policy"]["proposalId"], "p1");
+    let next = page["nextLink"]
+        .as_str()
+        .unwrap()
+        .strip_prefix("/app")
+        .unwrap()
+        .to_owned();
+    let (_, page) = scene.member(Verb::Get, &next, &Value::Null);
+    assert_eq!(page["value"][0]["record"]["time"], 1_780_272_100_000_u64);
+    for bad in ["subject=x", "kind=gift", "from=now", "limit=0", "limit=201"] {
+        let path = format!("/contracts/c1/releases?{bad}");
+        assert_eq!(scene.member(Verb::Get, &path, &Value::Null).0, 400, "{bad}");
+    }
+}

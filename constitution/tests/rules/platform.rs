@@ -58,6 +58,19 @@ pub fn what_the_application_could_not_read_is_refused() {
         (json!({"deniedChips": ["00".repeat(32)]}), "CON-41"),
         (json!({"intermediates": {}}), "CON-30"),
         (json!({"platformInfo": 1e300}), "CON-30"),
+        (json!({"cvm": null}), "CON-32"),
+        (json!({"cvm": {"roots": []}}), "CON-76"),
+        (json!({"cvm": {"authorities": "x"}}), "CON-30"),
+        (json!({"cvm": {"authorities": ["x"]}}), "CON-33"),
+        (json!({"cvm": {"idKeys": ["0a".repeat(48)]}}), "CON-32"),
+        (
+            json!({"cvm": {"idKeys": [{"digest": "0a".repeat(48), "minGuestSvn": -1}]}}),
+            "CON-30",
+        ),
+        (
+            json!({"cvm": {"idKeys": [{"digest": "0a", "minGuestSvn": 1}]}}),
+            "CON-41",
+        ),
     ] {
         let got = c.broken_rule("set_platform_policy", json!({ "policy": policy }));
         assert_eq!(got.as_deref(), Some(rule), "{policy}");
@@ -78,6 +91,7 @@ pub fn what_is_accepted_the_application_reads() {
         json!({"pinnedMeasurements": hex(48), "deniedHostData": hex(32), "deniedKeys": hex(32), "deniedChips": hex(64)}),
         json!({"intermediates": hex(32), "idKeys": hex(48)}),
         json!({"intermediates": null, "idKeys": null}),
+        json!({"cvm": {"authorities": [], "idKeys": [{"digest": "0a".repeat(48), "minGuestSvn": 10}]}}),
     ] {
         c.enact("set_platform_policy", json!({ "policy": policy }));
         let stored = c.read("platform_policy", &[0; 8]).unwrap();

@@ -108,7 +108,10 @@ pub fn each_family_has_its_claims() {
     let mut c = consortium();
     let with = |family: &str, claims: Value| json!({"contractId": "k", "type": "add", "policyType": family, "claims": claims});
     for (family, claim, rule) in [
-        ("snp-cvm", "pcr23", None),
+        ("snp-cvm", "pcr0", None),
+        ("snp-cvm", "pcr15", None),
+        ("snp-cvm", "pcr16", Some("CON-72")),
+        ("snp-cvm", "vm-configuration-secure-boot", Some("CON-72")),
         ("snp-cvm", "pcr24", Some("CON-70")),
         ("snp-cvm", "x-ms-ver", Some("CON-70")),
         ("snp-caci", "x-ms-policy-hash", None),
@@ -123,6 +126,17 @@ pub fn each_family_has_its_claims() {
 }
 
 #[test]
+pub fn w4_a_policy_for_virtual_machines_pins_what_booted() {
+    let mut c = consortium();
+    let cvm = |claims: Value| json!({"contractId": "k", "type": "add", "policyType": "snp-cvm", "claims": claims});
+    let loose = cvm(json!({"pcr23": "b", "cvm-guestsvn": 10}));
+    assert_eq!(broken(&mut c, loose.clone()).as_deref(), Some("CON-72"));
+    c.enact("set_clean_room_policy", cvm(json!({"pcr4": "a"})));
+    c.enact("set_clean_room_policy", loose);
+    assert_eq!(c.get(TABLE, "pcr23"), Some(json!(["b"])));
+}
+
+#[test]
 pub fn a_policy_knows_the_proposals_that_made_it() {
     let mut c = consortium();
     let add = |svn: u32| edit("add", json!({"x-ms-sevsnpvm-guestsvn": svn}));
@@ -132,4 +146,11 @@ pub fn a_policy_knows_the_proposals_that_made_it() {
     let origin = c.get("policy_origins", "k").unwrap();
     assert_eq!(origin["proposalId"], *made.last().unwrap());
     assert_eq!(origin["history"], json!(made[4..]));
+    let other = c.enact("set_clean_room_policy", edit("add", json!({"x-ms-ver": "3"})));
+    let origin = c.get("policy_origins", "k").unwrap();
+    let claims = json!({"x-ms-sevsnpvm-guestsvn": made.last().unwrap(), "x-ms-ver": other});
+    assert_eq!(origin["claims"], claims);
+    c.enact("set_clean_room_policy", edit("remove", json!({"x-ms-ver": "3"})));
+    let origin = c.get("policy_origins", "k").unwrap();
+    assert_eq!(origin["claims"].get("x-ms-ver"), None);
 }
