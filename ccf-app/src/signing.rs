@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use crate::App;
 use crate::callers::{NOT_ACTIVE, NOT_REGISTERED, PEOPLE, active_member, registered};
-use crate::envelope::{Envelope, decode};
+use crate::envelope::Envelope;
+use crate::evidence::decode;
 use crate::ids::ContractId;
 use crate::json::given;
 use crate::releases::{self, Asked, Given, Issued, IssuedSignature, Kind};

@@ -146,11 +146,17 @@ pub fn a_policy_knows_the_proposals_that_made_it() {
     let origin = c.get("policy_origins", "k").unwrap();
     assert_eq!(origin["proposalId"], *made.last().unwrap());
     assert_eq!(origin["history"], json!(made[4..]));
-    let other = c.enact("set_clean_room_policy", edit("add", json!({"x-ms-ver": "3"})));
+    let other = c.enact(
+        "set_clean_room_policy",
+        edit("add", json!({"x-ms-ver": "3"})),
+    );
     let origin = c.get("policy_origins", "k").unwrap();
     let claims = json!({"x-ms-sevsnpvm-guestsvn": made.last().unwrap(), "x-ms-ver": other});
     assert_eq!(origin["claims"], claims);
-    c.enact("set_clean_room_policy", edit("remove", json!({"x-ms-ver": "3"})));
+    c.enact(
+        "set_clean_room_policy",
+        edit("remove", json!({"x-ms-ver": "3"})),
+    );
     let origin = c.get("policy_origins", "k").unwrap();
     assert_eq!(origin["claims"].get("x-ms-ver"), None);
 }
