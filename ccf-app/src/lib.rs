@@ -24,6 +24,7 @@ mod private;
 mod proposals;
 mod releases;
 mod replays;
+mod schemas;
 mod secrets;
 mod service_keys;
 mod signing;
@@ -68,11 +69,11 @@ pub fn application(settings: Settings) -> Application {
     let endpoints = nouns
         .into_iter()
         .fold(Endpoints::new(app), |endpoints, add| add(endpoints));
-    Application {
+    schemas::with_schemas(Application {
         title: "Clean room governance",
         version: env!("CARGO_PKG_VERSION"),
         endpoints: endpoints.build(),
-    }
+    })
 }
 
 /// State of the application beside the store: caches and counters that can be lost.

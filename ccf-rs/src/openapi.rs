@@ -81,13 +81,29 @@ pub fn document(prefix: &str, title: &str, version: &str, endpoints: &[Endpoint]
     })
 }
 
-/// The JSON Schema of what is written as `T`, on its own.
-pub fn schema<T: JsonSchema>() -> JsonValue {
-    SchemaSettings::draft2020_12()
-        .for_serialize()
-        .into_generator()
-        .into_root_schema_for::<T>()
-        .to_value()
+/// A schema of a document's components as a JSON Schema that is complete on its own; `None` when there is none of this name.
+pub fn json_schema(document: &JsonValue, name: &str) -> Option<JsonValue> {
+    let schemas = document["components"]["schemas"].as_object()?;
+    let mut definitions: BTreeMap<String, JsonValue> = BTreeMap::new();
+    let mut wanted = vec![name.to_owned()];
+    while let Some(name) = wanted.pop() {
+        if definitions.contains_key(&name) {
+            continue;
+        }
+        let mut schema = schemas.get(&name)?.clone();
+        each_reference(&mut schema, &mut |reference| {
+            if let Some(name) = reference.strip_prefix(COMPONENTS).map(str::to_owned) {
+                *reference = format!("#/$defs/{name}");
+                wanted.push(name);
+            }
+        });
+        definitions.insert(name, schema);
+    }
+    Some(json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$ref": format!("#/$defs/{name}"),
+        "$defs": definitions,
+    }))
 }
 
 /// The body of a refusal.
@@ -240,22 +256,33 @@ impl Schemas {
     }
 }
 
+const COMPONENTS: &str = "#/components/schemas/";
+
 /// Makes references to schemas of these names references to their form as read.
 fn rename(value: &mut JsonValue, names: &BTreeSet<String>) {
+    each_reference(value, &mut |reference| {
+        if reference
+            .strip_prefix(COMPONENTS)
+            .is_some_and(|name| names.contains(name))
+        {
+            reference.push_str("Input");
+        }
+    });
+}
+
+fn each_reference(value: &mut JsonValue, change: &mut impl FnMut(&mut String)) {
     match value {
         JsonValue::Object(members) => {
-            if let Some(JsonValue::String(reference)) = members.get_mut("$ref")
-                && reference
-                    .strip_prefix("#/components/schemas/")
-                    .is_some_and(|name| names.contains(name))
-            {
-                reference.push_str("Input");
+            if let Some(JsonValue::String(reference)) = members.get_mut("$ref") {
+                change(reference);
             }
             members
                 .values_mut()
-                .for_each(|member| rename(member, names));
+                .for_each(|member| each_reference(member, change));
         }
-        JsonValue::Array(items) => items.iter_mut().for_each(|item| rename(item, names)),
+        JsonValue::Array(items) => items
+            .iter_mut()
+            .for_each(|item| each_reference(item, change)),
         _ => {}
     }
 }
@@ -402,6 +429,25 @@ mod tests {
         assert_eq!(schemas["Note"]["required"], json!(["noteText", "stars"]));
         assert_eq!(schemas["NoteInput"]["required"], json!(["noteText"]));
         assert_eq!(schemas["Note"]["description"], "A note.");
+    }
+
+    #[test]
+    fn a_schema_stands_on_its_own() {
+        let document = json!({ "components": { "schemas": {
+            "A": { "properties": { "b": { "$ref": "#/components/schemas/B" } } },
+            "B": { "items": { "$ref": "#/components/schemas/B" } },
+            "C": true,
+        } } });
+        let want = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "$ref": "#/$defs/A",
+            "$defs": {
+                "A": { "properties": { "b": { "$ref": "#/$defs/B" } } },
+                "B": { "items": { "$ref": "#/$defs/B" } },
+            },
+        });
+        assert_eq!(json_schema(&document, "A"), Some(want));
+        assert_eq!(json_schema(&document, "D"), None);
     }
 
     #[test]

@@ -6,9 +6,10 @@ use std::sync::LazyLock;
 
 use attestation::TrustAnchors;
 use ccf_rs::openapi::{COMMON_REFUSALS, Description};
-use ccf_rs::{Match, Reply, Router, Verb};
+use ccf_rs::{Caller, Match, Reply, Router, Verb};
 use serde_json::Value;
 
+use super::Scene;
 use crate::{Settings, application};
 
 struct Described {
@@ -75,6 +76,36 @@ fn every_reference_leads_somewhere_and_no_two_types_share_a_name() {
         .filter(|name| name.ends_with(|last: char| last.is_ascii_digit()))
         .collect();
     assert!(counted.is_empty(), "{counted:?}");
+}
+
+#[test]
+fn each_schema_is_served_complete_on_its_own() {
+    let mut scene = Scene::new();
+    let list = scene.member(Verb::Get, "/api/schemas", &Value::Null).1;
+    let names: Vec<_> = list["value"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["name"].as_str().unwrap())
+        .collect();
+    for name in ["Contract", "ReleaseRecord", "CleanRoomPolicy"] {
+        assert!(names.contains(&name), "{name}");
+    }
+    for name in names {
+        let path = format!("/api/schemas/{name}");
+        let (status, schema) = scene.call(Verb::Get, &path, Caller::Unasked, &Value::Null);
+        assert_eq!(status, 200);
+        let mut references = BTreeSet::new();
+        collect(&schema, &mut references);
+        for reference in references {
+            let pointer = reference.strip_prefix('#').unwrap();
+            assert!(schema.pointer(pointer).is_some(), "{name}: {reference}");
+        }
+    }
+    assert_eq!(
+        scene.member(Verb::Get, "/api/schemas/None", &Value::Null).0,
+        404
+    );
 }
 
 fn collect(value: &Value, references: &mut BTreeSet<String>) {

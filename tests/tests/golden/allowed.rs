@@ -70,15 +70,29 @@ impl Allowed {
 
     /// Whether the answer is among the good ones although it is not the recorded one.
     pub fn permits(&self, scenario: &str, step: &Step, outcome: &Outcome) -> bool {
+        self.rules(scenario, step).any(|rule| rule.permits(outcome))
+    }
+
+    /// The answers without the parts that need not be the same.
+    pub fn cut(&self, scenario: &str, step: &Step, outcome: &Outcome) -> Outcome {
+        let (mut want, mut got) = (outcome.want.clone(), outcome.got.clone());
+        for rule in self.rules(scenario, step) {
+            rule.cut(&mut want);
+            rule.cut(&mut got);
+        }
+        let names = Names::clone(&outcome.names);
+        Outcome { want, got, names }
+    }
+
+    fn rules(&self, scenario: &str, step: &Step) -> impl Iterator<Item = &Rule> {
         self.0
             .iter()
-            .filter(|rule| rule.scenario.matches(scenario) && rule.step.matches(&step.step))
+            .filter(move |rule| rule.scenario.matches(scenario) && rule.step.matches(&step.step))
             .filter(|rule| {
                 rule.when
                     .as_ref()
                     .is_none_or(|when| when.status == step.status)
             })
-            .any(|rule| rule.permits(outcome))
     }
 }
 
@@ -91,13 +105,17 @@ impl Rule {
         }
         if !self.ignore.is_empty() || !self.as_text.is_empty() {
             let (mut got, mut want) = (outcome.got.clone(), outcome.want.clone());
-            for path in self.ignore.iter().chain(&self.as_text) {
-                got.cut(path);
-                want.cut(path);
-            }
+            self.cut(&mut got);
+            self.cut(&mut want);
             return compare::equal(&want, &got, &mut Names::clone(&outcome.names), false);
         }
         self.accept.is_none() && !outcome.got.is_missing_operation()
+    }
+
+    fn cut(&self, answer: &mut Answer) {
+        for path in self.ignore.iter().chain(&self.as_text) {
+            answer.cut(path);
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::compare;
 use crate::run::Outcome;
 use crate::transcript::Step;
 
@@ -13,7 +14,13 @@ impl Difference {
     pub fn new(scenario: &str, step: &Step, outcome: &Outcome) -> Self {
         let mut ours = outcome.got.summary();
         if ours == outcome.want.summary() {
-            ours.push_str(", another body");
+            let mut names = outcome.names.clone();
+            let more = compare::equal(&outcome.want, &outcome.got, &mut names, true);
+            ours.push_str(if more {
+                ", more members"
+            } else {
+                ", another body"
+            });
         }
         Self([
             scenario.to_owned(),
@@ -21,6 +28,11 @@ impl Difference {
             outcome.want.summary(),
             ours,
         ])
+    }
+
+    pub fn scenario(&self) -> &str {
+        let [scenario, ..] = &self.0;
+        scenario
     }
 }
 

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::compare::{self, Answer, Names, substitute};
 use crate::evidence::Evidence;
+use crate::issued;
 use crate::people::People;
 use crate::transcript::{Step, Transcript};
 
@@ -177,8 +178,8 @@ impl Run {
         }
     }
 
-    fn unwrap(&self, step: &Step, answer: &Answer) -> Option<Value> {
-        step.unwrapped.as_ref()?;
+    fn unwrap(&mut self, step: &Step, answer: &Answer) -> Option<Value> {
+        let want = step.unwrapped.as_ref()?;
         let key = &step.request.as_ref()?["encrypt"]["publicKey"];
         let reference = key.as_str().or_else(|| key["$base64"].as_str())?;
         let (_, name) = reference.split_once(':')?;
@@ -187,10 +188,25 @@ impl Run {
         let key = self.evidence.private_key_pem(name);
         let text = attestation::unwrap(key.as_bytes(), &wrapped).ok()?;
         let text = String::from_utf8(text.to_vec()).ok()?;
-        match step.unwrapped {
-            Some(Value::String(_)) => Some(text.into()),
+        if want.get("signatureValid").is_some() {
+            return self.issued(step, &text);
+        }
+        match want {
+            Value::String(_) => Some(text.into()),
             _ => serde_json::from_str(&text).ok(),
         }
+    }
+
+    /// A token or a signature, verified by what the service publishes.
+    fn issued(&mut self, step: &Step, text: &str) -> Option<Value> {
+        if step.path.as_ref()?.contains("/oauth/token") {
+            let keys = self.send(None, &Request::get("/app/oidc/keys"));
+            return issued::token(text, &keys.json().ok()?);
+        }
+        let info = Request::post("/app/signing/info").json(&json!({})).unwrap();
+        let info = self.send(Some("member0"), &info);
+        let payload = &self.body(step.request.as_ref()?)["payload"];
+        issued::signature(text, payload, &info.json().ok()?)
     }
 
     /// A request body with everything it refers to.

@@ -1,6 +1,7 @@
 //! The node as a process, under use, misuse and violence.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod api;
 mod ccf;
 mod durability;
 mod legitimacy;
