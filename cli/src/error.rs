@@ -8,7 +8,7 @@ use governance::ClientError;
 use governance::identity::IdentityError;
 use governance::recovery::ShareError;
 use governance::rehearsal::RehearsalError;
-use ledger_tools::{AuditError, BundleError, DecryptError, ExportError, Seqno};
+use ledger_tools::{AuditError, BundleError, DecryptError, ExportError, LocatedBreach, Seqno};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +68,9 @@ pub enum CliError {
         /// What is not.
         reason: String,
     },
+    /// What a ledger says was decided was not decided by those whose decision it was.
+    #[error("{0}")]
+    Illegitimate(Box<LocatedBreach>),
     /// A value on the command line or in a file is not what it must be.
     #[error("{what}: {reason}")]
     Input {
@@ -151,6 +154,7 @@ impl CliError {
             | Self::Evidence(_)
             | Self::Expectation { .. }
             | Self::Fork { .. }
+            | Self::Illegitimate(_)
             | Self::Receipt(_) => Failure::Verification,
             _ => Failure::Environment,
         }

@@ -80,6 +80,10 @@ fn an_auditor_learns_what_the_demonstration_did() {
     );
     assert!(earlier["policy"].is_null() && !earlier["accepted"].is_null());
 
+    let verified = of_ledger(&["verify"], &[]);
+    assert!(verified["governance"]["breach"].is_null() && verified["pinned"] == true);
+    assert_eq!(verified["governance"]["applied"], 3);
+
     let timeline = of_ledger(&["timeline"], &[]);
     let events: Vec<_> = timeline
         .as_array()
@@ -147,7 +151,11 @@ fn an_auditor_learns_what_the_demonstration_did() {
     let page = folder.path().join("report.html");
     of_ledger(&["report"], &["--out", page.to_str().unwrap()]);
     let html = std::fs::read_to_string(&page).unwrap();
-    assert!(html.contains("simulated platform") && html.contains(contract));
+    assert!(
+        html.contains("Members decided what it says")
+            && html.contains("simulated platform")
+            && html.contains(contract)
+    );
 }
 
 #[test]

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use constitution::{InProcess, Limits};
 use ledger_tools::MakeReceiptError;
 use ledger_tools::{
     Access, AuditError, Bundle, BundleError, Comparison, Csv, DecryptError, Export, JsonLines,
-    Moment, Recoveries, ReportPage, RsaPrivateKey, SealedSecrets, Seqno, Side, Sqlite, Timeline,
-    VerifyOptions, What, compare_directories, private_changes, replay_signed,
+    Judge, Moment, Recoveries, ReportPage, RsaPrivateKey, SealedSecrets, Seqno, Side, Sqlite,
+    Timeline, VerifyOptions, What, compare_directories, private_changes, replay_signed,
 };
 use serde::Deserialize;
 use tests::vectors;
@@ -282,11 +283,14 @@ fn who_can_recover_is_told_as_of_any_moment() {
 fn the_report_is_a_page_that_runs_nothing() {
     for real in real_ledgers("the_report_is_a_page_that_runs_nothing") {
         let mut page = ReportPage::default();
+        let mut engine = InProcess::new(Limits::default());
+        let mut judge = Judge::new(&mut engine);
         let report = replay_signed(&real.ledger, &real.options, |shown| {
             page.transaction(&shown.entry);
+            judge.transaction(shown);
         })
         .unwrap();
-        let html = page.finish(&report);
+        let html = page.finish(&report, &judge.finish());
         assert!(html.contains("Verified against the service identity that was given"));
         assert!(html.contains("default-src 'none'"));
         assert!(!html.contains("<script") && !html.contains("src="));

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use clap::Args;
-use ledger_tools::ReportPage;
+use constitution::{InProcess, Limits};
+use ledger_tools::{Judge, ReportPage};
 
-use super::source::Source;
+use super::source::{Source, left_open};
 use crate::error::CliError;
 use crate::output::Output;
 
@@ -21,9 +22,16 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), CliError> {
     let mut page = ReportPage::default();
-    let report = arguments
-        .source
-        .replay(output, |entry| page.transaction(entry))?;
-    fs::write(&arguments.out, page.finish(&report)).map_err(CliError::file(&arguments.out))?;
+    let mut engine = InProcess::new(Limits::default());
+    let mut judge = Judge::new(&mut engine);
+    let report = arguments.source.walk(|shown| {
+        page.transaction(&shown.entry);
+        judge.transaction(shown);
+    })?;
+    for left in left_open(&report) {
+        output.note(&format!("note: {left}"));
+    }
+    let html = page.finish(&report, &judge.finish());
+    fs::write(&arguments.out, html).map_err(CliError::file(&arguments.out))?;
     output.show(&report, |_| format!("written: {}", arguments.out.display()))
 }

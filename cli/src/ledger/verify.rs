@@ -4,7 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use clap::Args;
-use ledger_tools::{Anchor, Report, TxId, verify_directory};
+use ledger_tools::{Anchor, Legitimacy, Report, TxId, judge_directory, verify_directory};
+use serde::Serialize;
 
 use super::source::{Source, left_open};
 use crate::error::CliError;
@@ -17,22 +18,58 @@ pub(crate) struct Arguments {
     /// Where to save what the last signature says, to compare with later.
     #[arg(long, value_name = "FILE")]
     save_checkpoint: Option<PathBuf>,
+    /// Leave out the replay of governance: say only that the service signed every byte, not that members decided what it says.
+    #[arg(long)]
+    integrity_only: bool,
+}
+
+/// What was found.
+#[derive(Serialize)]
+struct Found {
+    #[serde(flatten)]
+    report: Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    governance: Option<Legitimacy>,
 }
 
 pub(crate) fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), CliError> {
     let Source { directory, terms } = &arguments.source;
-    let report = verify_directory(directory, &terms.options()?)?;
-    output.show(&report, text)?;
-    if let Some((file, checkpoint)) = arguments
-        .save_checkpoint
-        .as_ref()
-        .zip(report.checkpoint.as_ref())
-    {
+    let options = terms.options()?;
+    let found = if arguments.integrity_only {
+        Found {
+            report: verify_directory(directory, &options)?,
+            governance: None,
+        }
+    } else {
+        let (report, governance) = judge_directory(directory, &options)?;
+        Found {
+            report,
+            governance: Some(governance),
+        }
+    };
+    output.show(&found, text)?;
+    let kept = found.report.checkpoint.as_ref();
+    if let Some((file, checkpoint)) = arguments.save_checkpoint.as_ref().zip(kept) {
         let text = serde_json::to_string_pretty(checkpoint)
             .map_err(|error| CliError::Print(error.into()))?;
         fs::write(file, text + "\n").map_err(CliError::file(file))?;
     }
-    whole(&report, output)
+    if let Some(governance) = found.governance {
+        legitimate(governance, output)?;
+    }
+    whole(&found.report, output)
+}
+
+/// No rule of government was broken.
+fn legitimate(governance: Legitimacy, output: &mut Output<'_>) -> Result<(), CliError> {
+    if let Some(breach) = governance.breach {
+        return Err(CliError::Illegitimate(Box::new(breach)));
+    }
+    for act in &governance.unjudged {
+        let (transaction, reason) = (act.transaction, act.reason);
+        output.note(&format!("note: {transaction} was not judged: {reason}"));
+    }
+    Ok(())
 }
 
 /// Everything is signed, and by the service that was given if one was.
@@ -50,22 +87,38 @@ fn whole(report: &Report, output: &mut Output<'_>) -> Result<(), CliError> {
     })
 }
 
-fn text(report: &Report) -> String {
+fn text(found: &Found) -> String {
     let Report {
         entries,
         signatures,
         cose_signatures,
         chunks,
         ..
-    } = report;
-    let until = report
-        .verified_until
-        .as_ref()
-        .map_or_else(|| "nothing".to_owned(), TxId::to_string);
-    let identity = report.service_identity.as_deref().unwrap_or("-");
-    let pinned = if report.pinned { ", as given" } else { "" };
-    format!(
+    } = &found.report;
+    let id = |id: &Option<TxId>| {
+        id.as_ref()
+            .map_or_else(|| "nothing".to_owned(), TxId::to_string)
+    };
+    let until = id(&found.report.verified_until);
+    let identity = found.report.service_identity.as_deref().unwrap_or("-");
+    let pinned = if found.report.pinned {
+        ", as given"
+    } else {
+        ""
+    };
+    let mut text = format!(
         "verified until {until}\n{entries} entries in {chunks} files, {signatures} signatures ({cose_signatures} with COSE)\n\
          service identity {identity}{pinned}"
-    )
+    );
+    if let Some(governance) = &found.governance {
+        text += &format!(
+            "\ngovernance replayed until {}: {} proposals, {} ballots, {} applied, {} recoveries",
+            id(&governance.judged_until),
+            governance.proposals,
+            governance.ballots,
+            governance.applied,
+            governance.recoveries
+        );
+    }
+    text
 }

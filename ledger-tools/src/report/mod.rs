@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use ledger::{Digest, Entry, Report};
 
 use crate::access::{Access, CouldRead, Moment};
+use crate::legitimacy::Legitimacy;
 use crate::recoveries::{Identity, Recoveries};
 use crate::releases::{Decision, Filter, Release, Releases};
 use crate::rows::{MemberInfo, table};
@@ -50,9 +51,10 @@ impl ReportPage {
 
     /// The page.
     #[must_use]
-    pub fn finish(self, verified: &Report) -> String {
+    pub fn finish(self, verified: &Report, governance: &Legitimacy) -> String {
         let mut page = Page::new("Ledger report");
         verdict(&mut page, verified);
+        legitimacy(&mut page, governance);
         let releases = self.releases.finish();
         let events = self.timeline.finish();
         summary(&mut page, &self.state, &releases, &events);
@@ -104,6 +106,28 @@ fn verdict(page: &mut Page, verified: &Report) {
     }
     if let Some(identity) = &verified.service_identity {
         page.raw(&format!("<p>Service identity: {}</p>", code(identity)));
+    }
+}
+
+fn legitimacy(page: &mut Page, governance: &Legitimacy) {
+    if let Some(breach) = &governance.breach {
+        page.raw(&format!(
+            "<p class=\"verdict bad\"><strong>Not legitimate.</strong> {}<br>Nothing from there on was decided as the members agreed to decide.</p>",
+            escape(&breach.to_string())
+        ));
+        return;
+    }
+    page.raw(&format!(
+        "<p class=\"verdict good\"><strong>Members decided what it says.</strong><br>Government was replayed from the first transaction: {} proposals, {} ballots, {} applied, {} recoveries, each message signed by its member and each decision as the constitution in force gives it.</p>",
+        governance.proposals, governance.ballots, governance.applied, governance.recoveries
+    ));
+    if !governance.unjudged.is_empty() {
+        page.raw(&format!(
+            "<p class=\"verdict doubtful\">{} acts are in a form that is not judged, the first in {}: {}.</p>",
+            governance.unjudged.len(),
+            governance.unjudged.first().map(|act| escape(&act.transaction.to_string())).unwrap_or_default(),
+            governance.unjudged.first().map(|act| escape(act.reason)).unwrap_or_default()
+        ));
     }
 }
 
