@@ -305,7 +305,7 @@ fn write_files(paths: &OutputPaths, peer: &str, node: &Node) -> Result<(), CliEr
         .iter()
         .map(|(name, address)| (name.clone(), address.to_string().into()))
         .collect();
-    write(&paths.node_certificate, node.self_signed_certificate())?;
+    write(&paths.node_certificate, &node.self_signed_certificate())?;
     write(&paths.service_certificate, node.service_certificate())?;
     let peer = json!({ "node_to_node_interface": peer }).to_string();
     write(&paths.node_to_node_address, &peer)?;

@@ -36,6 +36,27 @@ impl ProposalState {
             Self::Rejected => "Rejected",
         }
     }
+
+    /// What `resolve` returned, as text.
+    fn returned(state: &str) -> Result<Self, EngineError> {
+        match state {
+            "Open" => Ok(Self::Open),
+            "Accepted" => Ok(Self::Accepted),
+            "Rejected" => Ok(Self::Rejected),
+            _ => Err(EngineError::BadReturn {
+                reason: format!("resolve() returned invalid status value: \"{state}\""),
+            }),
+        }
+    }
+}
+
+/// A state, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolution {
+    /// What `resolve` answered.
+    pub state: ProposalState,
+    /// The JSON of what `explain` says, if the constitution has one and the proposal is not accepted.
+    pub explanation: Option<String>,
 }
 
 /// A member's vote as `resolve` sees it.
@@ -128,14 +149,38 @@ pub trait Engine {
             proposal_id,
         );
         match self.run(request, Host::read_only(kv))? {
-            Returned::Text(Some(state)) => match state.as_str() {
-                "Open" => Ok(ProposalState::Open),
-                "Accepted" => Ok(ProposalState::Accepted),
-                "Rejected" => Ok(ProposalState::Rejected),
-                _ => Err(EngineError::BadReturn {
-                    reason: format!("resolve() returned invalid status value: \"{state}\""),
-                }),
-            },
+            Returned::Text(Some(state)) => ProposalState::returned(&state),
+            other => Err(other.unexpected()),
+        }
+    }
+
+    /// As [`resolve`](Self::resolve), and then in the same realm [`explain`](Self::explain) unless the proposal is accepted. The
+    /// explanation decides nothing, and no failure of it matters.
+    ///
+    /// # Errors
+    /// Those of [`resolve`](Self::resolve).
+    fn resolve_explained(
+        &mut self,
+        constitution: &str,
+        proposal: &str,
+        proposer_id: &str,
+        votes: &[Vote],
+        proposal_id: &str,
+        kv: &mut dyn Kv,
+    ) -> Result<Resolution, EngineError> {
+        let request = Request::resolve(
+            Entry::ResolveExplained,
+            constitution,
+            proposal,
+            proposer_id,
+            votes,
+            proposal_id,
+        );
+        match self.run(request, Host::read_only(kv))? {
+            Returned::Resolution(state, explanation) => Ok(Resolution {
+                state: ProposalState::returned(&state)?,
+                explanation,
+            }),
             other => Err(other.unexpected()),
         }
     }

@@ -15,6 +15,8 @@ pub(crate) enum Entry {
     Validate,
     /// `resolve`: text.
     Resolve,
+    /// `resolve`, and then `explain` unless it accepts.
+    ResolveExplained,
     /// `explain`: anything, as JSON; may be missing.
     Explain,
     /// `apply`: ignored.
@@ -30,7 +32,7 @@ impl Entry {
     pub(crate) fn export(self) -> &'static str {
         match self {
             Self::Validate => "validate",
-            Self::Resolve => "resolve",
+            Self::Resolve | Self::ResolveExplained => "resolve",
             Self::Explain => "explain",
             Self::Apply => "apply",
             Self::Vote => "vote",
@@ -97,6 +99,8 @@ pub enum Returned {
     Nothing,
     /// Text, or the lack of an optional export.
     Text(Option<String>),
+    /// The result of `resolve`, and of `explain` if it was called.
+    Resolution(String, Option<String>),
     /// The result of `validate`.
     Validation(Validation),
     /// The result of `vote`.

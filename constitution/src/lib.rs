@@ -24,8 +24,10 @@
 //! * The engine is a younger QuickJS than CCF's of 2024-01-13: a script may use what CCF would refuse, never the other way
 //!   round.
 //! * Lone surrogates become U+FFFD when text becomes bytes; CCF writes them as three bytes that are not UTF-8.
-//! * `snp_attestation.verifySnpAttestation`, `ccf.crypto.isValidX509CertChain`, `jwkToPem` and its kin for private keys,
-//!   and EdDSA key agreement (`x25519`) throw `… is not available on this host`.
+//! * `snp_attestation.verifySnpAttestation` throws `… is not available on this host`.
+//! * `ccf.crypto` throws a `RangeError` for RSA-PSS with a salt of another length than the hash, for ECDSA signatures by a
+//!   P-256 key over another hash than SHA-256, for AES-192 as a wrapping key, and for RSA keys of other sizes than 2048, 3072,
+//!   4096 and 8192 bits or with another exponent than 65537.
 //! * Console output is bounded per call.
 
 #![forbid(unsafe_code)]
@@ -44,7 +46,9 @@ mod text;
 pub mod worker;
 
 pub use access::{Access, Permission, ReservedTable};
-pub use engine::{Ballot, ConsoleLevel, Engine, Irregularity, ProposalState, Validation, Vote};
+pub use engine::{
+    Ballot, ConsoleLevel, Engine, Irregularity, ProposalState, Resolution, Validation, Vote,
+};
 pub use error::{EngineError, Failure, Phase, TIMED_OUT};
 pub use in_process::InProcess;
 pub use limits::Limits;

@@ -372,3 +372,68 @@ fn recursion_is_bounded() {
         );
     }
 }
+
+/// The explanation is asked for in the realm that resolved, and decides nothing.
+#[test]
+fn a_resolution_may_be_explained() {
+    let with = |state: &str, explain: &str| {
+        format!("export function resolve() {{ return '{state}'; }} {explain}")
+    };
+    let explain = "export function explain(proposal, proposerId, votes, proposalId) {
+        return {rule: 'R-1', missing: votes.length, of: proposalId}; }";
+    let said = Some(r#"{"rule":"R-1","missing":0,"of":"id"}"#);
+    let cases = [
+        (with("Open", explain), ProposalState::Open, said),
+        (with("Rejected", explain), ProposalState::Rejected, said),
+        (with("Accepted", explain), ProposalState::Accepted, None),
+        (with("Open", ""), ProposalState::Open, None),
+        (
+            with("Open", "export const explain = 7;"),
+            ProposalState::Open,
+            None,
+        ),
+        (
+            with("Open", "export function explain() { throw new Error('x') }"),
+            ProposalState::Open,
+            None,
+        ),
+        (
+            with("Open", "export function explain() { while (true) {} }"),
+            ProposalState::Open,
+            None,
+        ),
+        (
+            with(
+                "Open",
+                "export function explain() { const a = []; while (true) a.push({}) }",
+            ),
+            ProposalState::Open,
+            None,
+        ),
+        (
+            with("Open", "export function explain() { return explain() }"),
+            ProposalState::Open,
+            None,
+        ),
+    ];
+    for (name, mut engine) in engines(tight()) {
+        for (module, state, explanation) in &cases {
+            let got = engine
+                .resolve_explained(module, "p", "m0", &[], "id", &mut MemoryKv::default())
+                .unwrap_or_else(|error| panic!("{name} {module}: {error:?}"));
+            assert_eq!(got.state, *state, "{name} {module}");
+            assert_eq!(got.explanation.as_deref(), *explanation, "{name} {module}");
+        }
+        // What `resolve` itself does not get done is a failure as ever.
+        for (module, code) in [
+            ("export function resolve() { while (true) {} }", "TimedOut"),
+            ("export function resolve() { throw 1 }", "Threw"),
+            ("export function resolve() { return 'open' }", "BadReturn"),
+        ] {
+            let error = engine
+                .resolve_explained(module, "p", "m0", &[], "id", &mut MemoryKv::default())
+                .unwrap_err();
+            assert_eq!(error.code(), code, "{name} {module}");
+        }
+    }
+}

@@ -31,10 +31,17 @@ fn short() -> Limits {
 }
 
 fn vote(pool: &ScriptPool, limits: Limits, body: &str) -> Result<bool, EngineError> {
-    let ballot = format!("export function vote() {{ {body} }}");
+    module(
+        pool,
+        limits,
+        &format!("export function vote() {{ {body} }}"),
+    )
+}
+
+fn module(pool: &ScriptPool, limits: Limits, ballot: &str) -> Result<bool, EngineError> {
     let mut lease = pool.lease(limits)?;
     lease
-        .call(|engine| engine.vote(&ballot, "{}", "p", "id", "m", &mut MemoryKv::default()))
+        .call(|engine| engine.vote(ballot, "{}", "p", "id", "m", &mut MemoryKv::default()))
         .map(|ballot| ballot.vote)
 }
 
@@ -56,6 +63,54 @@ fn a_script_that_exceeds_its_limits_fails_and_the_next_one_runs() {
         assert!(!vote(&pool, Limits::default(), "return false;").unwrap());
     }
     assert!(started.elapsed() < Duration::from_secs(20));
+}
+
+/// Built-in functions that do not look at the clock, and engine states that have ended processes: the worker goes, the pool
+/// stays, and whoever else runs scripts meanwhile is not kept.
+#[test]
+fn nothing_a_script_does_reaches_the_others() {
+    let pool = pool();
+    let before = "export function vote() { return true }";
+    let hostile = [
+        // The top level, and what is loaded from it, is within the limits too.
+        format!("for (;;) {{}} {before}"),
+        format!("await new Promise(() => {{}}); {before}"),
+        format!("import('x').then(() => {{ for (;;) {{}} }}); for (;;) {{}} {before}"),
+        format!("export const a = {}1{};", "[".repeat(50_000), "]".repeat(50_000)),
+        // One call of the engine's own code that takes long.
+        "export function vote() { return 3n ** (1n << 26n) > 0n }".to_owned(),
+        "export function vote() { return 'x'.repeat(1 << 27).split('').length > 0 }".to_owned(),
+        "export function vote() { return Array(1 << 29).fill(0).toSorted().length > 0 }".to_owned(),
+        "export function vote() { return Array.from({length: 2 ** 40}).length > 0 }".to_owned(),
+        "export function vote() { const a = []; a.length = 2 ** 32 - 1; return a.indexOf(1) < 0 && a.reverse() }".to_owned(),
+        "export function vote() { return new RegExp('(?:a?){4000}'.repeat(20)).test('a'.repeat(9000)) }".to_owned(),
+        "export function vote() { return JSON.parse('['.repeat(1 << 24)) }".to_owned(),
+        // Memory that ends in the middle of the engine's own work.
+        "export function vote() { const o = {}; for (let i = 0; ; i++) o['k' + i] = [i]; }".to_owned(),
+        "export function vote() { const f = (n) => { try { return f(n + 'x'.repeat(n.length)) } finally { return f(n) } }; return f('x') }".to_owned(),
+        "export function vote() { let s = Symbol(); const w = new WeakMap(); for (;;) { const k = {}; w.set(k, new ArrayBuffer(1 << 20)); s = k } }".to_owned(),
+    ];
+    for script in &hostile {
+        let start = script.chars().take(90).collect::<String>();
+        std::thread::scope(|scope| {
+            let bad = scope.spawn(|| module(&pool, short(), script));
+            // With one of the two workers busy or dying, the other serves.
+            for _ in 0..3 {
+                assert!(
+                    vote(&pool, Limits::default(), "return true;").unwrap(),
+                    "{start}"
+                );
+            }
+            if let Ok(answer) = bad.join().unwrap() {
+                // Whatever ended well within the limits did no harm either.
+                assert!(
+                    vote(&pool, Limits::default(), "return true;").unwrap(),
+                    "{start} {answer}"
+                );
+            }
+        });
+    }
+    assert!(!vote(&pool, Limits::default(), "return false;").unwrap());
 }
 
 #[test]

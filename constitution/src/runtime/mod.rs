@@ -48,7 +48,8 @@ pub(crate) fn run(
         Ok((runtime, context)) => {
             let result = context.with(|ctx| execute(&ctx, request, &session));
             session.close();
-            let exhausted = matches!(result, Err(EngineError::OutOfMemory(_)));
+            let exhausted =
+                session.is_exhausted() || matches!(result, Err(EngineError::OutOfMemory(_)));
             done(result);
             if exhausted {
                 // The engine asserts that nothing leaked when it is torn down, which after a failed allocation may not
@@ -84,6 +85,7 @@ fn execute<'js>(
 ) -> Result<Returned, EngineError> {
     let returned = try_execute(ctx, request, session);
     match session.stop() {
+        Some(Stop::TimedOut) if session.is_settled() => returned,
         // Even if the script caught it, or turned it into a promise.
         Some(Stop::TimedOut) => Err(EngineError::TimedOut {
             trace: match returned {
@@ -114,7 +116,34 @@ fn try_execute<'js>(
         };
     };
     let value = call(ctx, &function, &request.arguments).map_err(|e| exception::read(ctx, &e))?;
-    read_result(ctx, request.entry, value, loaded.top_level_threw)
+    let returned = read_result(ctx, request.entry, value, loaded.top_level_threw)?;
+    if let Returned::Resolution(state, None) = returned {
+        let explanation = if state == "Accepted" || session.stop().is_some() {
+            None
+        } else {
+            session.settle();
+            explain(ctx, &loaded, request, session)
+        };
+        return Ok(Returned::Resolution(state, explanation));
+    }
+    Ok(returned)
+}
+
+/// What `explain` says of a state that stands already.
+fn explain<'js>(
+    ctx: &Ctx<'js>,
+    loaded: &Loaded<'js>,
+    request: &Request,
+    session: &Session,
+) -> Option<String> {
+    let function = loaded.export(Entry::Explain.export()).ok()??;
+    let said = call(ctx, &function, &request.arguments)
+        .and_then(|value| values::to_json(ctx, value))
+        .map_err(|error| exception::read(ctx, &error));
+    if let Err(EngineError::OutOfMemory(_)) = said {
+        session.exhaust();
+    }
+    said.ok().flatten()
 }
 
 /// Everything a governance script finds in its realm.
@@ -225,6 +254,9 @@ fn read_result<'js>(
     Ok(match entry {
         Entry::Apply | Entry::CheckConstitution => Returned::Nothing,
         Entry::Resolve => Returned::Text(Some(values::to_text(ctx, value).map_err(thrown)?)),
+        Entry::ResolveExplained => {
+            Returned::Resolution(values::to_text(ctx, value).map_err(thrown)?, None)
+        }
         Entry::Explain => Returned::Text(values::to_json(ctx, value).map_err(thrown)?),
         Entry::Validate => {
             let Some(object) = value.into_object() else {

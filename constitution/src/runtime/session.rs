@@ -29,6 +29,10 @@ pub(crate) struct Session {
     /// alive, hence [`Session::close`].
     to_base64: RefCell<Option<Persistent<Function<'static>>>>,
     console_lines: Cell<u32>,
+    /// The result stands; what still runs cannot change it.
+    settled: Cell<bool>,
+    /// The engine ran out of memory in what cannot change the result.
+    exhausted: Cell<bool>,
 }
 
 impl Session {
@@ -46,6 +50,8 @@ impl Session {
             stop: Cell::new(None),
             to_base64: RefCell::new(None),
             console_lines: Cell::new(0),
+            settled: Cell::new(false),
+            exhausted: Cell::new(false),
         }
     }
 
@@ -92,6 +98,23 @@ impl Session {
 
     pub(crate) fn stop(&self) -> Option<Stop> {
         self.stop.get()
+    }
+
+    /// From here on the result stands, even if time runs out.
+    pub(crate) fn settle(&self) {
+        self.settled.set(true);
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled.get()
+    }
+
+    pub(crate) fn exhaust(&self) {
+        self.exhausted.set(true);
+    }
+
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.exhausted.get()
     }
 
     /// Marks this session stopped if a nested one was.

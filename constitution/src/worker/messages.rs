@@ -28,6 +28,7 @@ pub(crate) fn encode_call(limits: Limits, request: &Request) -> Vec<u8> {
         Entry::Apply => 3,
         Entry::Vote => 4,
         Entry::CheckConstitution => 5,
+        Entry::ResolveExplained => 6,
     });
     e.u8(u8::from(request.access == Access::Apply));
     e.text(&request.module);
@@ -68,6 +69,7 @@ pub(crate) fn decode_call(bytes: &[u8]) -> Result<(Limits, Request), DecodeError
             3 => Entry::Apply,
             4 => Entry::Vote,
             5 => Entry::CheckConstitution,
+            6 => Entry::ResolveExplained,
             other => return Err(DecodeError::Variant(other)),
         },
         access: if d.flag()? {
@@ -300,6 +302,11 @@ fn encode_returned(e: &mut Encoder, returned: &Returned) {
             e.u8(1);
             e.optional(text.as_deref(), Encoder::text);
         }
+        Returned::Resolution(state, explanation) => {
+            e.u8(4);
+            e.text(state);
+            e.optional(explanation.as_deref(), Encoder::text);
+        }
         Returned::Validation(validation) => {
             e.u8(2);
             e.u8(u8::from(validation.valid));
@@ -336,6 +343,7 @@ fn decode_returned(d: &mut Decoder<'_>) -> Result<Returned, DecodeError> {
                 other => return Err(DecodeError::Variant(other)),
             },
         }),
+        4 => Returned::Resolution(d.text()?, d.optional(Decoder::text)?),
         other => return Err(DecodeError::Variant(other)),
     })
 }

@@ -402,3 +402,14 @@ async fn a_caller_is_not_kept_waiting_for_a_disk_that_does_not_answer() {
         "nobody is shown it"
     );
 }
+
+#[tokio::test]
+async fn d06_errors_have_details_only_when_there_are_some() {
+    let rig = Rig::new(node_is_open, false);
+    let unknown = rig.call("GET", "/app/none", "good", "").await;
+    let body: serde_json::Value = serde_json::from_slice(&unknown.body).unwrap();
+    let error = body["error"].as_object().unwrap();
+    assert_eq!(error.keys().collect::<Vec<_>>(), ["code", "message"]);
+    assert_eq!(error["message"], "Unknown path: /none.");
+    assert_eq!(header(&unknown, "content-type"), Some("application/json"));
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ccf_rs::{Context, Error, Result, Singleton, WriteContext};
-use constitution::{Engine, EngineError, Limits, Phase, Vote};
+use constitution::{Ballot, Engine, EngineError, Limits, Phase, Resolution, Vote};
 use serde_json::Value as JsonValue;
 
 use super::Governance;
@@ -17,7 +17,6 @@ use crate::script::Lease;
 
 pub(super) const OPEN: &str = "Open";
 pub(super) const ACCEPTED: &str = "Accepted";
-pub(super) const REJECTED: &str = "Rejected";
 pub(super) const WITHDRAWN: &str = "Withdrawn";
 const FAILED: &str = "Failed";
 
@@ -31,6 +30,7 @@ pub(super) struct Decision<'p> {
 /// A proposal after its resolution.
 pub(super) struct Resolved {
     pub(super) info: ProposalInfo,
+    /// Why an undecided or rejected proposal stands as it does, in the words of a constitution that exports `explain`.
     pub(super) explanation: Option<JsonValue>,
 }
 
@@ -46,7 +46,13 @@ pub(super) fn engine<'g>(gov: &'g Governance, ctx: &mut impl Context) -> Result<
     let options = ctx.read(&JS_RUNTIME_OPTIONS).get(&Singleton)?;
     gov.scripts
         .lease(Limits::governance(options.as_deref()))
-        .map_err(|error| failed(format!("Scripts cannot be run: {error}")))
+        .map_err(|error| {
+            Error::refused(
+                503,
+                "TooManyPendingTransactions",
+                format!("Scripts cannot be run now: {error}"),
+            )
+        })
 }
 
 /// One call of a script over the transaction; the inner error is the script's.
@@ -69,33 +75,7 @@ pub(super) fn resolve(
     mut info: ProposalInfo,
 ) -> Result<Resolved> {
     let mut lease = engine(gov, ctx)?;
-    let mut votes = BTreeMap::new();
-    let mut failures = BTreeMap::new();
-    for (member, ballot) in &info.ballots {
-        let result = call(&mut lease, ctx, |engine, kv| {
-            engine.vote(
-                ballot,
-                decision.text,
-                &info.proposer_id,
-                decision.id,
-                member,
-                kv,
-            )
-        })?;
-        match result {
-            Ok(ballot) => {
-                votes.insert(member.clone(), ballot.vote);
-            }
-            Err(error) => {
-                let failure = script_failure(&error, Phase::Vote).ok_or_else(|| {
-                    failed(format!(
-                        "The ballot of member {member} cannot be run: {error}"
-                    ))
-                })?;
-                failures.insert(member.clone(), failure);
-            }
-        }
-    }
+    let (votes, failures) = count(&mut lease, ctx, decision, &info)?;
     let list: Vec<Vote> = votes
         .iter()
         .map(|(member, vote)| Vote {
@@ -104,7 +84,7 @@ pub(super) fn resolve(
         })
         .collect();
     let result = call(&mut lease, ctx, |engine, kv| {
-        engine.resolve(
+        engine.resolve_explained(
             decision.constitution,
             decision.text,
             &info.proposer_id,
@@ -113,10 +93,9 @@ pub(super) fn resolve(
             kv,
         )
     })?;
-    match result {
-        Ok(state) => info.state = state.as_str().to_owned(),
-        Err(error) => return Err(outcome_failed(&error, Phase::Resolve)),
-    }
+    let Resolution { state, explanation } =
+        result.map_err(|error| outcome_failed(&error, Phase::Resolve))?;
+    info.state = state.as_str().to_owned();
     if info.state != OPEN {
         prune(ctx, decision.id)?;
         info.final_votes = Some(votes);
@@ -141,37 +120,75 @@ pub(super) fn resolve(
             return Err(outcome_failed(&error, Phase::Apply));
         }
     }
-    let explanation = match info.state.as_str() {
-        OPEN | REJECTED => explain(&mut lease, ctx, decision, &info, &list)?,
-        _ => None,
-    };
-    Ok(Resolved { info, explanation })
+    Ok(Resolved {
+        info,
+        explanation: explanation.and_then(|json| serde_json::from_str(&json).ok()),
+    })
 }
 
-/// Why an undecided or rejected proposal stands as it does, in the words of a constitution
-/// that exports `explain`. Additional information only: no failure of it matters.
-fn explain(
+/// Each member's vote, and the failures of those whose ballot gave none.
+type Count = (BTreeMap<String, bool>, BTreeMap<String, ScriptFailure>);
+
+/// Runs every ballot, whoever its member is by now.
+fn count(
     lease: &mut Lease<'_>,
     ctx: &mut WriteContext<'_>,
     decision: &Decision<'_>,
     info: &ProposalInfo,
-    votes: &[Vote],
-) -> Result<Option<JsonValue>> {
-    if !decision.constitution.contains("function explain") {
-        return Ok(None);
+) -> Result<Count> {
+    let mut votes = BTreeMap::new();
+    let mut failures = BTreeMap::new();
+    for (member, ballot) in &info.ballots {
+        let mut result = vote(lease, ctx, decision, info, member, ballot)?;
+        if matches!(result, Err(EngineError::WorkerDied)) {
+            // Once may be somebody else's doing.
+            result = vote(lease, ctx, decision, info, member, ballot)?;
+        }
+        match result {
+            Ok(ballot) => {
+                votes.insert(member.clone(), ballot.vote);
+            }
+            Err(error) => {
+                let failure = match &error {
+                    // A ballot that ends its engine is one that exceeds its limits; that of one member must not keep the
+                    // others from deciding.
+                    EngineError::WorkerDied => Some(ScriptFailure {
+                        reason: "Operation ended the script engine.".to_owned(),
+                        trace: None,
+                    }),
+                    _ => script_failure(&error, Phase::Vote),
+                };
+                let failure = failure.ok_or_else(|| {
+                    failed(format!(
+                        "The ballot of member {member} cannot be run: {error}"
+                    ))
+                })?;
+                failures.insert(member.clone(), failure);
+            }
+        }
     }
-    let result = call(lease, ctx, |engine, kv| {
-        engine.explain(
-            decision.constitution,
+    Ok((votes, failures))
+}
+
+/// Runs one ballot; the inner error is the script's.
+fn vote(
+    lease: &mut Lease<'_>,
+    ctx: &mut WriteContext<'_>,
+    decision: &Decision<'_>,
+    info: &ProposalInfo,
+    member: &str,
+    ballot: &str,
+) -> Result<Result<Ballot, EngineError>> {
+    call(lease, ctx, |engine, kv| {
+        engine.vote(
+            ballot,
             decision.text,
             &info.proposer_id,
-            votes,
             decision.id,
+            member,
             kv,
         )
-    })?;
-    let json = result.ok().flatten();
-    Ok(json.and_then(|json| serde_json::from_str(&json).ok()))
+    })
 }
 
 /// Removes every proposal but `keep` that is no longer open.

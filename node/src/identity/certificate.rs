@@ -186,6 +186,18 @@ pub fn certificate_der(pem: &str) -> Result<Vec<u8>, CertificateError> {
     Ok(block.contents)
 }
 
+/// When a certificate is valid, in whole days.
+pub fn validity_of(pem: &str) -> Result<Validity, CertificateError> {
+    let der = certificate_der(pem)?;
+    let (_, certificate) = X509Certificate::from_der(&der).map_err(library)?;
+    let validity = certificate.validity();
+    let seconds = validity.not_after.timestamp() - validity.not_before.timestamp() + 1;
+    Ok(Validity {
+        from: validity.not_before.to_datetime(),
+        days: u32::try_from(seconds / 86_400).unwrap_or(u32::MAX).max(1),
+    })
+}
+
 /// A start of validity as governance writes it (CCF interface, section 4.9).
 pub fn parse_valid_from(text: &str) -> Result<OffsetDateTime, CertificateError> {
     let error = || CertificateError::ValidFrom {

@@ -159,7 +159,9 @@ impl Lease<'_> {
                     None => Process::start(&pool.options, log)?,
                 };
                 let result = worker.call(self.limits, pool.options.margin, run);
-                if worker.is_usable() {
+                // What a script that ran out of memory held may stay with its process, which therefore ends with it.
+                let spent = matches!(result, Err(EngineError::OutOfMemory(_)));
+                if worker.is_usable() && !spent {
                     *process = Some(worker);
                 }
                 result

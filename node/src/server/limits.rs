@@ -60,6 +60,8 @@ impl Default for Limits {
 /// Counters of an interface's sessions and of requests it could not take.
 #[derive(Debug, Default)]
 pub struct Sessions {
+    soft_cap: usize,
+    hard_cap: usize,
     active: AtomicUsize,
     peak: AtomicUsize,
     pub(super) parsing: AtomicUsize,
@@ -70,6 +72,10 @@ pub struct Sessions {
 /// The counters at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionsReport {
+    /// Sessions from which on requests are refused.
+    pub soft_cap: usize,
+    /// Sessions from which on connections are dropped.
+    pub hard_cap: usize,
     /// Sessions open now.
     pub active: usize,
     /// Most sessions open at once.
@@ -90,10 +96,21 @@ pub(super) struct Session {
 }
 
 impl Sessions {
+    /// No sessions yet, of as many as these limits allow.
+    pub(super) fn within(limits: &Limits) -> Self {
+        Self {
+            soft_cap: limits.sessions_soft,
+            hard_cap: limits.sessions_hard,
+            ..Self::default()
+        }
+    }
+
     /// The counters now.
     pub fn report(&self) -> SessionsReport {
         let load = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
         SessionsReport {
+            soft_cap: self.soft_cap,
+            hard_cap: self.hard_cap,
             active: load(&self.active),
             peak: load(&self.peak),
             parsing: load(&self.parsing),

@@ -56,7 +56,7 @@ impl Server {
             listener,
             accepted: AcceptedEndpoints::all(),
             limits,
-            sessions: Arc::default(),
+            sessions: Arc::new(Sessions::within(&limits)),
         })
     }
 

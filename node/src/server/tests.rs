@@ -317,6 +317,59 @@ fn a_certificate_without_its_key_does_not_connect() {
     assert!(outcome.is_err(), "{outcome:?}");
 }
 
+/// Whether a client that knows only this suite, this group and this version agrees with the server.
+fn agrees(
+    rig: &Rig,
+    suite: rustls::SupportedCipherSuite,
+    group: &'static dyn rustls::crypto::SupportedKxGroup,
+    version: &'static rustls::SupportedProtocolVersion,
+) -> bool {
+    let provider = rustls::crypto::CryptoProvider {
+        cipher_suites: vec![suite],
+        kx_groups: vec![group],
+        ..rustls::crypto::aws_lc_rs::default_provider()
+    };
+    let config = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(rig.roots.clone())
+        .with_no_client_auth();
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut tcp = TcpStream::connect(rig.address).unwrap();
+    tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    while client.is_handshaking() {
+        if client.complete_io(&mut tcp).is_err() {
+            return false;
+        }
+    }
+    // The leaf alone, verified to the service certificate with the address it was asked for.
+    client.peer_certificates().map(<[_]>::len) == Some(1)
+}
+
+#[test]
+fn d01_versions_suites_and_groups() {
+    use rustls::crypto::aws_lc_rs::{cipher_suite as suites, kx_group as groups};
+    use rustls::version::{TLS12, TLS13};
+    let rig = Rig::new(Limits::default());
+    for group in [groups::SECP384R1, groups::SECP256R1] {
+        for suite in [
+            suites::TLS13_AES_256_GCM_SHA384,
+            suites::TLS13_AES_128_GCM_SHA256,
+        ] {
+            assert!(agrees(&rig, suite, group, &TLS13), "{suite:?} {group:?}");
+        }
+        for suite in [
+            suites::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+            suites::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        ] {
+            assert!(agrees(&rig, suite, group, &TLS12), "{suite:?} {group:?}");
+        }
+    }
+    let chacha = suites::TLS13_CHACHA20_POLY1305_SHA256;
+    assert!(!agrees(&rig, chacha, groups::SECP384R1, &TLS13));
+}
+
 #[test]
 fn protocols_are_agreed_or_refused() {
     let rig = Rig::new(Limits::default());

@@ -10,6 +10,11 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::aws_lc_rs::cipher_suite::{
+    TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384,
+};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
@@ -88,8 +93,20 @@ pub fn server_config(certificate: Arc<ServerCertificate>) -> Result<Arc<ServerCo
     Ok(Arc::new(config))
 }
 
+/// The library's, with CCF's cipher suites (CCF interface, section 0.1): AES in Galois counter mode only. Of CCF's groups the
+/// library has no P-521; of its own X25519 and the hybrid with ML-KEM stay.
 fn provider() -> CryptoProvider {
-    aws_lc_rs::default_provider()
+    let mut provider = aws_lc_rs::default_provider();
+    provider.cipher_suites = [
+        TLS13_AES_256_GCM_SHA384,
+        TLS13_AES_128_GCM_SHA256,
+        TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    ]
+    .to_vec();
+    provider
 }
 
 /// Takes any certificate whose key the client proves to hold.

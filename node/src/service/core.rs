@@ -7,6 +7,7 @@ use ccf_rs::{Seqno, TxId, View};
 use ledger::LedgerSecret;
 use serde_json::{Map, Value as JsonValue, json};
 
+use super::certificates::NodeCertificates;
 use super::restore::Recovering;
 use crate::frontend::{app_is_open, gov_is_open};
 use crate::gov::{NodeServices, NodeState, Restoring};
@@ -26,7 +27,7 @@ pub(super) struct Core {
     pub(super) node_key: Arc<IdentityKey>,
     pub(super) service_subject: String,
     pub(super) service_certificate: String,
-    pub(super) self_signed: String,
+    pub(super) certificates: NodeCertificates,
     pub(super) sessions: Vec<(String, Arc<Sessions>)>,
     pub(super) chunk_requested: Arc<AtomicBool>,
     pub(super) snapshots: Snapshots,
@@ -66,7 +67,7 @@ impl NodeServices for Core {
     }
 
     fn self_signed_certificate(&self) -> String {
-        self.self_signed.clone()
+        self.certificates.self_signed().as_str().to_owned()
     }
 
     fn service_key(&self) -> &dyn ledger::Signer {
@@ -129,6 +130,8 @@ impl NodeServices for Core {
                 json!({
                     "active": report.active,
                     "peak": report.peak,
+                    "soft_cap": report.soft_cap,
+                    "hard_cap": report.hard_cap,
                     "errors": {
                         "parsing": report.parsing,
                         "request_payload_too_large": report.body_too_large,

@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::certificates::NodeCertificates;
 use super::core::Core;
 use super::frontends::{bind, frontends, with_names};
 use super::node::{Node, StartError};
@@ -21,17 +22,13 @@ use super::restore::Recovering;
 use super::settings::Settings;
 use crate::auth::Policies;
 use crate::frontend::{Dispatcher, Parts};
-use crate::identity::{
-    IdentityKey, Validity, endorse_node, self_signed_node, self_signed_service, signing_request,
-};
+use crate::identity::{IdentityKey, Validity, endorse_node, self_signed_service, signing_request};
 use crate::pipeline::{Files, History, Ledger, Pipeline, PipelineParts, Snapshots, Views};
 use crate::server::{Server, ServerCertificate};
-use crate::store::{Access, CommitError, State, Store, Transaction, Writes};
+use crate::store::{Access, CommitError, State, Store, Transaction};
 
 /// How long a write may wait for the disk.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(10);
-
-const NODES_CERTIFICATES: &str = "public:ccf.gov.nodes.endorsed_certificates";
 
 /// Keys, certificates and sockets: everything that does not depend on the ledger.
 pub(super) struct Prepared {
@@ -44,7 +41,7 @@ pub(super) struct Prepared {
     service_certificate: String,
     node_key: Arc<IdentityKey>,
     node_certificate: String,
-    self_signed: String,
+    certificates: NodeCertificates,
     encryption_key: Arc<RsaPrivateKey>,
     program: Digest,
 }
@@ -119,7 +116,11 @@ impl Prepared {
         let encryption_key = joined("generating the encryption key", encryption_key).await?;
         Ok(Self {
             service_certificate: self_signed_service(&service_key, subject, service_validity)?,
-            self_signed: self_signed_node(&node_key, names, node_validity)?,
+            certificates: NodeCertificates::new(
+                Arc::clone(&node_key),
+                names.clone(),
+                node_validity,
+            )?,
             node_certificate,
             service_subject: subject.to_owned(),
             service_validity,
@@ -181,7 +182,7 @@ impl Launch {
         };
         std::fs::create_dir_all(&snapshots.directory)
             .map_err(|e| machine("making the directory of snapshots", e))?;
-        let follow = tls_follows_tables(Arc::clone(&certificate), Arc::clone(&prepared.node_key));
+        let follow = prepared.certificates.follow(Arc::clone(&certificate));
         let restore = recovering.map(|recovering| recovering.watch());
         let pipeline = Pipeline::start(PipelineParts {
             store: Arc::clone(&store),
@@ -251,8 +252,11 @@ impl Launch {
         let interfaces = prepared.settings.interfaces.iter().zip(&prepared.addresses);
         let addresses = interfaces.map(|(interface, (_, bound))| {
             let bound = bound.to_string();
-            let published = interface.published_address.clone();
-            (bound.clone(), published.unwrap_or(bound))
+            let published = interface.published_address.as_deref();
+            (
+                bound.clone(),
+                published.map_or(bound.clone(), |published| with_port(published, &bound)),
+            )
         });
         Ok(NodeTexts {
             id: prepared.node_key.id(),
@@ -283,7 +287,7 @@ impl Launch {
             node_key: prepared.node_key,
             service_subject: prepared.service_subject,
             service_certificate: prepared.service_certificate,
-            self_signed: prepared.self_signed,
+            certificates: prepared.certificates,
             sessions: prepared
                 .addresses
                 .iter()
@@ -345,31 +349,20 @@ impl NodeTexts {
     }
 }
 
+/// A published address whose port 0 stands for the one that was bound.
+fn with_port(published: &str, bound: &str) -> String {
+    match (published.strip_suffix(":0"), bound.rsplit_once(':')) {
+        (Some(host), Some((_, port))) => format!("{host}:{port}"),
+        _ => published.to_owned(),
+    }
+}
+
 /// A fresh ledger secret.
 pub(super) fn new_secret() -> Result<Arc<LedgerSecret>, StartError> {
     let secret = LedgerSecret::generate(&SystemRandom::new());
     Ok(Arc::new(
         secret.map_err(|e| machine("generating a secret", e))?,
     ))
-}
-
-/// Presents a renewed node certificate once its row is committed.
-fn tls_follows_tables(
-    certificate: Arc<ServerCertificate>,
-    key: Arc<IdentityKey>,
-) -> impl Fn(&Writes) + Send {
-    let id = key.id();
-    move |writes| {
-        let row = writes
-            .get(NODES_CERTIFICATES)
-            .and_then(|rows| rows.get(id.as_bytes())?.as_ref());
-        let Some(pem) = row.and_then(|row| std::str::from_utf8(row).ok()) else {
-            return;
-        };
-        if let Err(error) = certificate.replace(pem, &key) {
-            tracing::error!(%error, "the renewed node certificate cannot be presented");
-        }
-    }
 }
 
 /// Digest of the running program; of nothing where it cannot be read.

@@ -1,5 +1,6 @@
 //! A service with one node: its settings, its first transaction or that of its recovery, its parts put together.
 
+mod certificates;
 mod core;
 mod endorser;
 mod frontends;

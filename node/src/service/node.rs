@@ -182,8 +182,8 @@ impl Node {
     }
 
     /// The node's certificate as it signed it itself, PEM.
-    pub fn self_signed_certificate(&self) -> &str {
-        &self.core.self_signed
+    pub fn self_signed_certificate(&self) -> String {
+        self.core.certificates.self_signed().as_str().to_owned()
     }
 
     /// Stops serving, gives open requests a bounded time, and finishes the ledger.

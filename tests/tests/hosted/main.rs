@@ -10,4 +10,5 @@ mod recovery;
 mod recovery_ccf;
 mod rehearsal;
 mod releases;
+mod suite;
 mod tools;

@@ -271,3 +271,103 @@ fn a_member_may_sign_with_ccfs_tool() {
     assert_eq!(outcome["proposalState"], "Accepted");
     assert_eq!(client.network().unwrap().service_status.as_str(), "Open");
 }
+
+/// A key that stays in its vault: CCF's tools prepare what it signs and put the message together.
+#[test]
+fn a_member_may_sign_in_two_steps_with_ccfs_tools() {
+    let Some(python) = python("a_member_may_sign_in_two_steps_with_ccfs_tools") else {
+        return;
+    };
+    let identity = Identity::generate("member0", Duration::from_secs(3600)).unwrap();
+    let service = Service::start(&Host::Embedded { simulated: false }, &[&identity]);
+    let scratch = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = scratch.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let key = file("key.pem", &identity.private_key_pem().unwrap());
+    let certificate = file("cert.pem", &identity.certificate().to_pem());
+    let content = file("content", "");
+    let run = |tool: &str, more: &[&std::ffi::OsStr]| {
+        let output = Command::new(python.with_file_name(tool))
+            .args(["--ccf-gov-msg-type", "state_digest"])
+            .args(["--ccf-gov-msg-created_at", "2026-01-01T00:00:00"])
+            .arg("--signing-cert")
+            .arg(&certificate)
+            .arg("--content")
+            .arg(&content)
+            .args(more)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        output.stdout
+    };
+    let prepared = run("ccf_cose_sign1_prepare", &[]);
+    let prepared = file("prepared", &String::from_utf8(prepared).unwrap());
+    // What a vault does: it signs the digest, and gives r and s as one value.
+    let vault = "import base64, json, sys\n\
+        from cryptography.hazmat.primitives import hashes, serialization\n\
+        from cryptography.hazmat.primitives.asymmetric import ec, utils\n\
+        key = serialization.load_pem_private_key(open(sys.argv[1], 'rb').read(), None)\n\
+        digest = base64.b64decode(json.load(open(sys.argv[2]))['value'])\n\
+        size = (key.curve.key_size + 7) // 8\n\
+        kind = {32: hashes.SHA256, 48: hashes.SHA384, 64: hashes.SHA512}[len(digest)]()\n\
+        r, s = utils.decode_dss_signature(key.sign(digest, ec.ECDSA(utils.Prehashed(kind))))\n\
+        both = r.to_bytes(size, 'big') + s.to_bytes(size, 'big')\n\
+        print(json.dumps({'value': base64.urlsafe_b64encode(both).decode()}))";
+    let output = Command::new(&python)
+        .args(["-c", vault])
+        .args([&key, &prepared])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let signature = file("signature", &String::from_utf8(output.stdout).unwrap());
+    let message = run(
+        "ccf_cose_sign1_finish",
+        &["--signature".as_ref(), signature.as_os_str()],
+    );
+    let id = identity.id();
+    let path = format!("/gov/members/state-digests/{id}:update?api-version=2024-07-01");
+    let answer = service.client().send(Request::post(path).cose(message));
+    let answer: Value = answer.unwrap().json().unwrap();
+    assert_eq!(answer["stateDigest"].as_str().unwrap().len(), 64);
+}
+
+/// A receipt of a write, as any user gets it, holds for CCF's own functions.
+#[test]
+fn a_receipt_holds_for_ccfs_tool() {
+    let Some(python) = python("a_receipt_holds_for_ccfs_tool") else {
+        return;
+    };
+    let scene = tests::scene::Scene::set();
+    let draft = Request::put("/app/contracts/receipted")
+        .json(&json!({ "data": "terms" }))
+        .unwrap();
+    let written = scene.members[0].client().send(draft).unwrap();
+    let id = written.transaction().unwrap();
+    let path = format!("/app/receipt?transaction_id={id}");
+    let receipt = scene.service.client().send(Request::get(path)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (receipt_file, service) = (folder.path().join("receipt"), folder.path().join("service"));
+    std::fs::write(&receipt_file, receipt.body()).unwrap();
+    std::fs::write(&service, scene.service.certificate()).unwrap();
+    let script = "import ccf.receipt, hashlib, json, sys\n\
+        from cryptography.x509 import load_pem_x509_certificate as load\n\
+        r = json.load(open(sys.argv[1]))\n\
+        service = load(open(sys.argv[2], 'rb').read())\n\
+        node = load(r['cert'].encode())\n\
+        c = r['leaf_components']\n\
+        evidence = hashlib.sha256(c['commit_evidence'].encode()).digest()\n\
+        leaf = hashlib.sha256(bytes.fromhex(c['write_set_digest']) + evidence + bytes.fromhex(c['claims_digest']))\n\
+        root = ccf.receipt.root(leaf.hexdigest(), r['proof'])\n\
+        ccf.receipt.verify(root, r['signature'], node)\n\
+        ccf.receipt.check_endorsements(node, service, [])\n\
+        print('holds', c['commit_evidence'].split(':')[1])";
+    let output = Command::new(&python)
+        .args(["-c", script])
+        .args([&receipt_file, &service])
+        .output()
+        .unwrap();
+    assert_eq!(text(&output).trim(), format!("holds {id}"));
+}

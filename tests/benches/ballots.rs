@@ -1,0 +1,99 @@
+//! Ballots over HTTPS: each is authenticated, stored, counted by the constitution in a realm of its own, and durable before the
+//! reply. `cargo build --release -p cli && cargo bench -p tests --bench ballots`.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::time::{Duration, Instant};
+
+use governance::Identity;
+use governance::client::{Connection, Endpoint, Request};
+use governance::cose::{self, MessageType};
+use governance::ids::ProposalId;
+use governance::member::{Actions, Ballot, Member};
+use serde_json::json;
+use tests::service::{Host, Service};
+use tokio::runtime::Builder;
+
+const MEMBERS: usize = 10;
+const CONNECTIONS: usize = 8;
+
+fn main() {
+    let founders: Vec<Identity> = (0..MEMBERS)
+        .map(|n| Identity::generate(&format!("member{n}"), Duration::from_secs(36_000)).unwrap())
+        .collect();
+    let founders: Vec<Identity> = founders
+        .into_iter()
+        .map(|founder| founder.with_encryption_key().unwrap())
+        .collect();
+    let service = Service::start(
+        &Host::Embedded { simulated: false },
+        &founders.iter().collect::<Vec<_>>(),
+    );
+    let members = service.open(&founders.iter().collect::<Vec<_>>());
+    let count: usize = std::env::var("BALLOTS").map_or(400, |n| n.parse().unwrap());
+    let proposals: Vec<ProposalId> = (0..count)
+        .map(|n| members[0].propose(&action(n)).unwrap().proposal_id)
+        .collect();
+    let reads = rate(&service, vec![Request::get("/node/version"); 10 * count]);
+    println!("plain reads                {reads:>8.0}/s");
+    let mut done = 0;
+    for (earlier, member) in members.iter().enumerate().skip(1).take(3) {
+        let ballots: Vec<Request> = proposals.iter().map(|id| ballot(member, id)).collect();
+        let rate = rate(&service, ballots);
+        done += proposals.len();
+        println!(
+            "ballots beside {} others    {rate:>8.0}/s, {:.3} of plain reads ({done} so far)",
+            earlier - 1,
+            rate / reads
+        );
+    }
+}
+
+/// An action that three of ten members do not decide.
+fn action(n: usize) -> Actions {
+    let args = json!({ "name": format!("bundle{n}") });
+    Actions::new().action("remove_ca_cert_bundle", args)
+}
+
+fn ballot(member: &Member, proposal: &ProposalId) -> Request {
+    let payload = json!({ "ballot": Ballot::For.source() }).to_string();
+    let kind = MessageType::Ballot(proposal.clone());
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    let message = cose::sign(member.identity(), &kind, now, payload.as_bytes()).unwrap();
+    Request::post(format!(
+        "/gov/members/proposals/{proposal}/ballots/{}:submit?api-version=2024-07-01",
+        member.id()
+    ))
+    .cose(message)
+}
+
+/// Requests answered 200 a second, over all connections.
+fn rate(service: &Service, requests: Vec<Request>) -> f64 {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let endpoint = Endpoint::new(service.url(), service.certificate()).unwrap();
+        let mut connections = Vec::new();
+        for _ in 0..CONNECTIONS {
+            connections.push(Connection::open(&endpoint).await.unwrap());
+        }
+        let answered = u32::try_from(requests.len()).unwrap();
+        let mut shares: Vec<Vec<Request>> = vec![Vec::new(); CONNECTIONS];
+        for (n, request) in requests.into_iter().enumerate() {
+            shares[n % CONNECTIONS].push(request);
+        }
+        let start = Instant::now();
+        let mut workers = tokio::task::JoinSet::new();
+        for (mut connection, share) in connections.into_iter().zip(shares) {
+            workers.spawn(async move {
+                for request in share {
+                    let response = connection.send(request).await.unwrap();
+                    assert_eq!(response.status(), 200);
+                }
+            });
+        }
+        workers.join_all().await;
+        f64::from(answered) / start.elapsed().as_secs_f64()
+    })
+}

@@ -1,0 +1,57 @@
+//! Tests of CCF's own suite against our node: its clients, its sample and test constitutions, its expectations.
+//!
+//! They run where `CCF_SOURCE` (by default `/opt/src/CCF`) holds a checkout of CCF, and `CLEANROOM_CCF_PYTHON` names an interpreter
+//! with CCF's package and what `tests/ccf_suite/requirements.txt` lists.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tests::service::program;
+
+fn source() -> PathBuf {
+    std::env::var_os("CCF_SOURCE").map_or_else(|| "/opt/src/CCF".into(), PathBuf::from)
+}
+
+/// An interpreter that can import what the suite imports.
+fn python(test: &str) -> Option<PathBuf> {
+    let python = std::env::var_os("CLEANROOM_CCF_PYTHON").map(PathBuf::from);
+    let modules = "import ccf.cose, ccf.ledger, httpx, loguru, jinja2, git, cwt";
+    let fit = python.filter(|python| {
+        let output = Command::new(python).args(["-c", modules]).output();
+        output.is_ok_and(|output| output.status.success())
+    });
+    if fit.is_none() {
+        println!("SKIPPED {test}: CLEANROOM_CCF_PYTHON names no interpreter for CCF's suite");
+    }
+    fit
+}
+
+#[test]
+fn ccfs_own_governance_tests_pass() {
+    let test = "ccfs_own_governance_tests_pass";
+    let source = source();
+    if !source.join("tests/governance_js.py").is_file() {
+        println!("SKIPPED {test}: no checkout of CCF in {}", source.display());
+        return;
+    }
+    let Some(python) = python(test) else {
+        return;
+    };
+    let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("ccf_suite/run.py");
+    let output = Command::new(python)
+        .arg(driver)
+        .arg(source)
+        .arg(program())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .unwrap();
+    let verdicts = String::from_utf8_lossy(&output.stderr);
+    let with = |start: &str| -> Vec<String> {
+        let lines = verdicts.lines().filter_map(|line| line.strip_prefix(start));
+        lines.map(str::to_owned).collect()
+    };
+    let failed = with("FAILED ");
+    assert!(failed.is_empty(), "{failed:#?}");
+    // As many as are listed: a driver that ends early has not run them.
+    assert!(with("PASSED ").len() >= 38, "{verdicts}");
+}
