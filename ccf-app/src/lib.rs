@@ -22,6 +22,7 @@ mod platform;
 mod policies;
 mod private;
 mod proposals;
+mod recoveries;
 mod releases;
 mod replays;
 mod schemas;

@@ -25,6 +25,7 @@ use crate::envelope::Envelope;
 use crate::ids::ContractId;
 use crate::options;
 use crate::policies::{self, ContractPolicy, Source};
+use crate::recoveries;
 
 pub(crate) use denials::Counters;
 pub(crate) use record::{Issued, IssuedCertificate, IssuedSignature, IssuedToken, Kind};
@@ -82,7 +83,7 @@ pub(crate) struct Wrapped {
 }
 
 /// How a request for a release is refused, whatever it asks for.
-pub(crate) const REFUSALS: [(u16, &str); 11] = [
+pub(crate) const REFUSALS: [(u16, &str); 12] = [
     (400, "AttestationMissing"),
     (400, "EncryptionMissing"),
     (400, "UnsupportedPlatform"),
@@ -94,6 +95,7 @@ pub(crate) const REFUSALS: [(u16, &str); 11] = [
     (400, "RequestSignatureInvalid"),
     (400, "RequestExpired"),
     (403, "ContractDisabled"),
+    recoveries::HELD,
 ];
 
 /// Decides a request and answers it. `give` hands out, to whoever proved to be agreed code; when it refuses, that is a denial.
@@ -166,5 +168,6 @@ fn appraise(
             .with_detail(json!({ "disabledBy": members })));
         }
     }
+    recoveries::check_not_held(ctx)?;
     Ok(claims)
 }

@@ -13,6 +13,7 @@ mod oidc;
 mod openapi;
 mod options;
 mod platform;
+mod recoveries;
 mod releases;
 mod secrets;
 mod signing;

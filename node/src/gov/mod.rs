@@ -8,6 +8,7 @@ mod kv;
 mod opening;
 mod proposals;
 mod recovery;
+mod recovery_terms;
 mod replay;
 pub(crate) mod request;
 mod resolve;

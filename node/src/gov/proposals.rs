@@ -12,6 +12,8 @@
 //! | GOV-06 | a ballot is not changed | 400 `VoteAlreadyExists` |
 //! | GOV-07 | the constitution's `validate` accepts it | 400 `ProposalFailedToValidate` |
 //! | GOV-08 | it is no replay | 400 `ProposalReplay`, `ProposalCreatedTooLongAgo` |
+//!
+//! GOV-09 is about recovery shares (`recovery_terms.rs`).
 
 use aws_lc_rs::digest::{Context as Hash, SHA256, digest};
 use base64::Engine as _;

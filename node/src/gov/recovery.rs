@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Governance;
+use super::recovery_terms;
 use super::request::{self, failed, same_member};
 use super::services::Restoring;
 use super::submitted::{Combined, Submitted, combine};
@@ -55,6 +56,7 @@ pub(super) fn recover(gov: &Governance, ctx: &mut WriteContext<'_>) -> Result<Re
         &MemberId(member.clone()).0,
         "InvalidAuthenticationInfo",
     )?;
+    recovery_terms::check_holder(ctx, &member)?;
     let row = shares_row(ctx)?;
     if !row.encrypted_shares.contains_key(&member) {
         return Err(Error::not_found(

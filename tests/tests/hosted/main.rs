@@ -8,6 +8,7 @@ mod legitimacy;
 mod misuse;
 mod recovery;
 mod recovery_ccf;
+mod recovery_terms;
 mod rehearsal;
 mod releases;
 mod suite;
