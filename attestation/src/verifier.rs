@@ -251,6 +251,11 @@ impl VerifiedEvidence {
         self.report.host_data
     }
 
+    /// What the evidence binds: the report data, or of a confidential VM the user data, if it has any.
+    pub fn bound(&self) -> Option<ReportData> {
+        self.bound
+    }
+
     /// The UVM endorsement; `None` if the measurement is pinned by governance instead, and for a confidential VM.
     pub fn uvm(&self) -> Option<&UvmStatement> {
         self.uvm.as_deref()

@@ -4,6 +4,8 @@ use ccf_rs::{Auth, Caller, Context, Error, MemberId, Result, Table};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::membership;
+
 /// People: whoever is registered.
 pub(crate) const PEOPLE: [Auth; 3] = [Auth::MemberCert, Auth::UserCert, Auth::Jwt];
 
@@ -12,13 +14,14 @@ pub(crate) const PEOPLE_OR_ANYONE: [Auth; 4] =
     [Auth::MemberCert, Auth::UserCert, Auth::Jwt, Auth::Anonymous];
 
 /// How a caller who is not [`registered`] is refused.
-pub(crate) const NOT_REGISTERED: [(u16, &str); 2] = [
+pub(crate) const NOT_REGISTERED: [(u16, &str); 3] = [
     (403, "CallerNotAuthorized"),
     (403, "CallerTenantNotAuthorized"),
+    membership::NO_PART,
 ];
 
 /// How a caller who is no [`active_member`] is refused.
-pub(crate) const NOT_ACTIVE: [(u16, &str); 1] = [(403, "CallerNotAuthorized")];
+pub(crate) const NOT_ACTIVE: [(u16, &str); 2] = [(403, "CallerNotAuthorized"), membership::NO_PART];
 
 /// A registered caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,11 +40,18 @@ pub(crate) enum Kind {
     TokenUser,
 }
 
-/// The caller, if registered: members and users are; a token's `oid` must be a registered identity of the token's tenant.
+/// The caller, if registered and, for what is about a contract, one who takes part in it (H14): members and users are; a token's `oid` must be a registered identity of the token's tenant.
 ///
 /// # Errors
-/// 403 `CallerNotAuthorized`, 403 `CallerTenantNotAuthorized`, 400 `UnknownAuthenticationPolicy`.
+/// 403 `CallerNotAuthorized`, 403 `CallerTenantNotAuthorized`, 403 `NotInContract`, 400 `UnknownAuthenticationPolicy`.
 pub(crate) fn registered<C: Context>(ctx: &mut C) -> Result<Person> {
+    let person = identified(ctx)?;
+    membership::check_path(ctx, &person)?;
+    Ok(person)
+}
+
+/// The same without a look at who takes part in the contract of the path.
+fn identified<C: Context>(ctx: &mut C) -> Result<Person> {
     let person = |kind, id: &str| Person {
         kind,
         id: id.to_owned(),
@@ -85,7 +95,14 @@ pub(crate) fn active_member<C: Context>(ctx: &mut C) -> Result<MemberId> {
         return refused("The caller is not a member.");
     };
     match ctx.read(&MEMBERS).get(&id)? {
-        Some(info) if info.status == "Active" => Ok(id),
+        Some(info) if info.status == "Active" => {
+            let member = Person {
+                kind: Kind::Member,
+                id: id.0.clone(),
+            };
+            membership::check_path(ctx, &member)?;
+            Ok(id)
+        }
         _ => refused("The member is not active: acknowledge the state digest first."),
     }
 }

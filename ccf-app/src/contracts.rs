@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ccf_rs::{
-    Auth, Context, Endpoints, Error, Raw, ReadContext, Reply, Result, Seqno, Table, TxId,
+    Auth, Context, Endpoints, Error, MemberId, Raw, ReadContext, Reply, Result, Seqno, Table, TxId,
     WriteContext,
 };
 use schemars::JsonSchema;
@@ -17,9 +17,11 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::App;
-use crate::callers::{NOT_REGISTERED, PEOPLE, registered};
+use crate::callers::{NOT_ACTIVE, NOT_REGISTERED, PEOPLE, active_member, registered};
+use crate::governed;
 use crate::ids::ContractId;
 use crate::json::{given, given_raw};
+use crate::membership;
 use crate::proposals;
 
 pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
@@ -36,8 +38,10 @@ pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
         .summary("Create or change the draft of a contract")
         .body::<PutContract>()
         .answers(200, "The draft is stored.")
+        .refuses(NOT_ACTIVE)
         .refuses([
             (400, "DataMissing"),
+            (403, "DraftOwnedByAnother"),
             (405, "ContractAlreadyAccepted"),
             (409, "ContractAlreadyExists"),
             (412, "PreconditionFailed"),
@@ -53,6 +57,11 @@ pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
 /// Whether the consortium accepted a contract.
 pub(crate) fn is_accepted<C: Context>(ctx: &mut C, contract: &ContractId) -> Result<bool> {
     ctx.read(&ACCEPTED).has(&contract.as_str().to_owned())
+}
+
+/// Whether there is a draft of a contract, or the consortium accepted it: a contract accepted without a draft exists (W10).
+pub(crate) fn exists<C: Context>(ctx: &mut C, contract: &ContractId) -> Result<bool> {
+    Ok(ctx.read(&DRAFTS).has(&contract.as_str().to_owned())? || is_accepted(ctx, contract)?)
 }
 
 /// The version of a write: the id of its transaction.
@@ -79,6 +88,9 @@ static ACCEPTED_KEYS: Table<String, Vec<u8>, Raw> = Table::raw("public:ccf.gov.a
 #[derive(Serialize, Deserialize)]
 struct Draft {
     data: Box<RawValue>,
+    /// The member who made the draft; earlier software stored none.
+    #[serde(rename = "createdBy", default, skip_serializing_if = "Option::is_none")]
+    created_by: Option<MemberId>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -152,7 +164,7 @@ struct ListQuery {
 }
 
 fn list(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
-    registered(ctx)?;
+    let person = registered(ctx)?;
     let query: ListQuery = ctx.queries()?;
     let state = query.state.filter(|state| !state.is_empty());
     let accepted: BTreeSet<String> = ctx.read(&ACCEPTED_KEYS).keys()?.into_iter().collect();
@@ -175,10 +187,16 @@ fn list(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
             );
         }
     };
-    let value = ids
-        .into_iter()
-        .map(|id| Listed { id: id.clone() })
-        .collect();
+    let mut value = Vec::new();
+    for id in ids {
+        let contract: ContractId = id.parse().map_err(|_| Error::Stored {
+            table: DRAFTS.name().to_owned(),
+            reason: "a key that is no contract id".to_owned(),
+        })?;
+        if membership::takes_part(ctx, &person, &contract)? {
+            value.push(Listed { id: id.clone() });
+        }
+    }
     Reply::json(&List { value })
 }
 
@@ -204,6 +222,7 @@ struct PutContract {
 
 fn put(_: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
     let contract: ContractId = ctx.path("contractId")?;
+    let member = active_member(ctx)?;
     if is_accepted(ctx, &contract)? {
         return Err(Error::refused(
             405,
@@ -223,7 +242,20 @@ fn put(_: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
         let current = version(ctx, seqno)?;
         check_version(&body.version, current)?;
     }
-    ctx.table(&DRAFTS).put(&key, &Draft { data })?;
+    let earlier = ctx.read(&DRAFTS).get(&key)?;
+    let created_by = match earlier {
+        Some(draft) => draft.created_by,
+        None => Some(member.clone()),
+    };
+    let is_owner = created_by.as_ref().is_none_or(|owner| *owner == member);
+    if !is_owner && governed::is_on(ctx, &contract, "ownerOnlyDrafts")? {
+        return Err(Error::refused(
+            403,
+            "DraftOwnedByAnother",
+            "Only the member who made the draft may change it.",
+        ));
+    }
+    ctx.table(&DRAFTS).put(&key, &Draft { data, created_by })?;
     Ok(Reply::ok())
 }
 

@@ -16,6 +16,7 @@ mod freshness;
 mod governed;
 mod ids;
 mod json;
+mod membership;
 mod oidc;
 mod options;
 mod platform;

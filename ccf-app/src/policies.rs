@@ -228,3 +228,137 @@ pub(crate) enum Change {
     Add,
     Remove,
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::{btree_map, vec};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Claims = BTreeMap<String, Vec<Value>>;
+
+    fn value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            (0..4_u8).prop_map(|n| json!(n)),
+            (0..4_u8).prop_map(|n| json!(n.to_string())),
+            any::<bool>().prop_map(Value::from),
+        ]
+    }
+
+    /// Values of one claim; several are no truth values.
+    fn values() -> impl Strategy<Value = Value> {
+        let others = value().prop_filter("no truth value", |value| !value.is_boolean());
+        prop_oneof![
+            value(),
+            vec(others, 1..4).prop_map(Value::from),
+            any::<bool>().prop_map(|truth| json!([truth])),
+        ]
+    }
+
+    fn changes() -> impl Strategy<Value = BTreeMap<String, Value>> {
+        btree_map("[abc]", values(), 0..4)
+    }
+
+    fn edits() -> impl Strategy<Value = Vec<(bool, BTreeMap<String, Value>)>> {
+        vec((any::<bool>(), changes()), 0..8)
+    }
+
+    fn change(adds: bool) -> Change {
+        if adds { Change::Add } else { Change::Remove }
+    }
+
+    /// What any sequence of edits leaves.
+    fn reached(edits: Vec<(bool, BTreeMap<String, Value>)>) -> Claims {
+        let mut claims = Claims::new();
+        for (adds, values) in edits {
+            let mut next = claims.clone();
+            if edit(&mut next, change(adds), values).is_ok() {
+                claims = next;
+            }
+        }
+        claims
+    }
+
+    fn list(value: &Value) -> Vec<Value> {
+        value
+            .as_array()
+            .cloned()
+            .unwrap_or_else(|| vec![value.clone()])
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// No claim without values, no value twice, no truth value beside another one.
+        #[test]
+        fn policies_stay_well_formed(edits in edits()) {
+            for (name, values) in reached(edits) {
+                prop_assert!(!values.is_empty(), "{name}");
+                for (at, value) in values.iter().enumerate() {
+                    prop_assert!(!values[..at].contains(value), "{name}: {value} twice");
+                }
+            }
+        }
+
+        #[test]
+        fn adding_again_changes_nothing(edits in edits(), new in changes()) {
+            let mut once = reached(edits);
+            edit(&mut once, Change::Add, new.clone()).unwrap();
+            let mut twice = once.clone();
+            edit(&mut twice, Change::Add, new).unwrap();
+            prop_assert_eq!(once, twice);
+        }
+
+        /// What was not there before and is added can be taken back, and then all is as it was.
+        #[test]
+        fn removing_what_was_added_restores(edits in edits(), new in changes()) {
+            let before = reached(edits);
+            let fresh: BTreeMap<_, _> = new
+                .into_iter()
+                .filter(|(name, _)| !before.contains_key(name))
+                .map(|(name, value)| {
+                    let mut distinct = Vec::new();
+                    for value in list(&value) {
+                        if !distinct.contains(&value) {
+                            distinct.push(value);
+                        }
+                    }
+                    (name, Value::from(distinct))
+                })
+                .collect();
+            let mut claims = before.clone();
+            edit(&mut claims, Change::Add, fresh.clone()).unwrap();
+            edit(&mut claims, Change::Remove, fresh).unwrap();
+            prop_assert_eq!(claims, before);
+        }
+
+        /// Claims that an edit does not name stay, and their order means nothing.
+        #[test]
+        fn edits_touch_what_they_name(edits in edits(), adds: bool, new in changes()) {
+            let before = reached(edits);
+            let mut claims = before.clone();
+            let _ = edit(&mut claims, change(adds), new.clone());
+            for (name, values) in before {
+                if !new.contains_key(&name) {
+                    prop_assert_eq!(claims.get(&name), Some(&values));
+                }
+            }
+        }
+
+        /// Adding values never takes in more than was named, removing never lets in anything.
+        #[test]
+        fn nothing_comes_in_that_was_not_named(edits in edits(), adds: bool, new in changes()) {
+            let before = reached(edits);
+            let mut claims = before.clone();
+            let _ = edit(&mut claims, change(adds), new.clone());
+            for (name, values) in claims {
+                for value in values {
+                    let was = before.get(&name).is_some_and(|old| old.contains(&value));
+                    let named = adds && new.get(&name).is_some_and(|new| list(new).contains(&value));
+                    prop_assert!(was || named, "{name}: {value}");
+                }
+            }
+        }
+    }
+}

@@ -20,7 +20,9 @@ use zeroize::Zeroizing;
 
 use crate::App;
 use crate::callers::{Kind, NOT_REGISTERED, PEOPLE, PEOPLE_OR_ANYONE, registered};
+use crate::contracts;
 use crate::envelope::{self, Envelope};
+use crate::governed;
 use crate::ids::{ContractId, SecretId, SecretName};
 use crate::json::given;
 use crate::policies;
@@ -45,6 +47,7 @@ pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
         .refuses([
             (400, "ValueMissing"),
             (400, "ValueTooLarge"),
+            (404, "ContractNotFound"),
             (409, "SecretOwnedByAnother"),
         ])
         .post("/contracts/{contractId}/secrets/{secretName}", release)
@@ -101,9 +104,13 @@ impl Owner {
 }
 
 fn list(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
-    registered(ctx)?;
+    let person = registered(ctx)?;
     let contract: ContractId = ctx.path("contractId")?;
     let mut ids = ctx.read(&table(&contract)).keys()?;
+    if person.kind != Kind::Member && governed::is_on(ctx, &contract, "listOwnSecretsOnly")? {
+        let own = format!("{}_", person.id);
+        ids.retain(|id| id.starts_with(&own));
+    }
     ids.sort();
     let value = ids
         .into_iter()
@@ -242,6 +249,13 @@ fn store(
     value: &Zeroizing<String>,
     owner: &Owner,
 ) -> Result<Reply> {
+    if governed::is_on(ctx, contract, "secretsNeedContract")? && !contracts::exists(ctx, contract)?
+    {
+        return Err(Error::not_found(
+            "ContractNotFound",
+            "There is no such contract.",
+        ));
+    }
     let table = table(contract);
     let stored: Option<StoredRow> = private::read(ctx, &table, id.as_str())?;
     if let Some(stored) = stored

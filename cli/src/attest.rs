@@ -1,17 +1,20 @@
 //! `cleanroom attest`: evidence, made and explained.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use attestation::{
-    ClientKey, HostData, PlatformPolicy, ReportData, TrustAnchors, UnixTime, VerifiedEvidence,
-    Verifier, simulated,
+    ClientKey, HostData, PlatformPolicy, QuoteNonce, ReportData, TrustAnchors, UnixTime,
+    VerifiedEvidence, Verifier, simulated,
 };
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+use governance::clean_room::RoomEvidence;
+use governance::explain::{AlternativeTried, Explanation};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::connect::Service;
 use crate::error::CliError;
 use crate::evidence;
 use crate::output::Output;
@@ -20,16 +23,16 @@ use crate::output::Output;
 pub(crate) enum Command {
     /// Makes evidence of the simulated platform, with a fresh key. It proves nothing; only a node started for it accepts it.
     Simulate {
-        /// The hostData: the digest of the container group's security policy.
-        #[arg(long, value_name = "HEX")]
-        host_data: HostData,
+        #[command(flatten)]
+        what: What,
         /// The folder to write to; existing files are kept and are an error.
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },
     /// Verifies evidence and prints what it proves. Exit code 4 when it does not verify.
     Verify {
-        /// The folder: report.bin, endorsements.pem, uvm_endorsement.cose; if there, endorsed_tcb and pub_key.pem or priv_key.pem.
+        /// The folder: report.bin, endorsements.pem, uvm_endorsement.cose, or attestation.json of a virtual machine; if there,
+        /// endorsed_tcb and pub_key.pem or priv_key.pem.
         #[arg(value_name = "DIR")]
         folder: PathBuf,
         /// Trust the simulated platform, and nothing else, in place of AMD and Microsoft.
@@ -38,7 +41,48 @@ pub(crate) enum Command {
         /// Go on with hostData and keys that are known to prove nothing, for a look at published samples.
         #[arg(long)]
         allow_published: bool,
+        /// The quote of a virtual machine has the constant nonce of existing clients: nothing then ties registers to the key.
+        #[arg(long)]
+        constant_nonce: bool,
     },
+    /// Asks a service whether it would admit evidence under a contract, and why. Exit code 4 when it would not.
+    Explain {
+        #[command(flatten)]
+        service: Service,
+        /// The folder, as for verify.
+        #[arg(long, value_name = "DIR")]
+        evidence: PathBuf,
+        /// For what, as TYPE/ID of a delegate policy, such as secrets/ID.
+        #[arg(long = "for", value_name = "TYPE/ID")]
+        purpose: Option<String>,
+        /// The contract's id.
+        contract: String,
+    },
+}
+
+/// What evidence is made for.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct What {
+    /// A container group with this hostData: the digest of its security policy.
+    #[arg(long, value_name = "HEX")]
+    host_data: Option<HostData>,
+    /// A virtual machine.
+    #[arg(long)]
+    vm: bool,
+}
+
+impl What {
+    fn evidence(&self, key: &ClientKey) -> RoomEvidence {
+        let pem = key.public_key_pem().as_bytes();
+        match self.host_data {
+            Some(host_data) => {
+                let guest = simulated::Guest::new(host_data, pem);
+                simulated::Platform::default().evidence(&guest).into()
+            }
+            None => simulated::CvmGuest::new(pem).evidence().into(),
+        }
+    }
 }
 
 /// What evidence proves.
@@ -55,14 +99,9 @@ struct Explained {
 
 pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliError> {
     match command {
-        Command::Simulate { host_data, folder } => {
+        Command::Simulate { what, folder } => {
             let key = ClientKey::generate().map_err(|error| CliError::input("key", &error))?;
-            let guest = simulated::Guest::new(host_data, key.public_key_pem().as_bytes());
-            evidence::save(
-                &folder,
-                &simulated::Platform::default().evidence(&guest),
-                &key,
-            )?;
+            evidence::save(&folder, &what.evidence(&key), &key)?;
             output.note("note: anybody can make such evidence; it proves nothing");
             output.show(&folder, |folder| folder.display().to_string())
         }
@@ -70,6 +109,7 @@ pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliEr
             folder,
             simulated_platform,
             allow_published,
+            constant_nonce,
         } => {
             let evidence = evidence::load(&folder)?;
             let anchors = if simulated_platform {
@@ -82,14 +122,25 @@ pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliEr
                 policy.denied_host_data.clear();
                 policy.denied_keys.clear();
             }
-            let verified = Verifier::new(anchors).verify(&evidence, &policy, now())?;
+            let verifier = Verifier::new(anchors);
+            let nonce = if constant_nonce {
+                QuoteNonce::Constant
+            } else {
+                QuoteNonce::Key
+            };
+            let verified = match &evidence {
+                RoomEvidence::Group(evidence) => verifier.verify(evidence, &policy, now())?,
+                RoomEvidence::Machine(evidence) => {
+                    verifier.verify_cvm(evidence, &policy, nonce, now())?
+                }
+            };
             let key = match evidence::load_public_key(&folder)? {
                 Some(key) => Some(ReportData::binding(&key)),
                 None => evidence::load_key(&folder)
                     .ok()
                     .map(|key| key.report_data()),
             };
-            let key_bound = key.map(|binding| binding == verified.report().report_data);
+            let key_bound = key.map(|binding| verified.bound() == Some(binding));
             warn(&verified, key_bound, output);
             let explained = Explained {
                 simulated: verified.is_simulated(),
@@ -98,7 +149,113 @@ pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliEr
             };
             output.show(&explained, text)
         }
+        Command::Explain {
+            service,
+            evidence: folder,
+            purpose,
+            contract,
+        } => explain(&service, &folder, purpose.as_deref(), &contract, output),
     }
+}
+
+fn explain(
+    service: &Service,
+    folder: &Path,
+    purpose: Option<&str>,
+    contract: &str,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
+    let purpose = match purpose {
+        None => None,
+        Some(text) => Some(text.split_once('/').ok_or_else(|| {
+            CliError::input("--for", "not a type and an id, with a slash between them")
+        })?),
+    };
+    let key = match evidence::load_public_key(folder)? {
+        Some(key) => Some(String::from_utf8(key).map_err(|error| CliError::input("key", &error))?),
+        None => evidence::load_key(folder)
+            .ok()
+            .map(|key| key.public_key_pem().to_owned()),
+    };
+    let explained = service.anonymous()?.explain(
+        contract,
+        &evidence::load(folder)?,
+        key.as_deref(),
+        purpose,
+    )?;
+    output.show(&explained, explanation)?;
+    if explained.admitted {
+        return Ok(());
+    }
+    let refusal = explained.refusal.unwrap_or_default();
+    let word = |name: &str| refusal[name].as_str().map(str::to_owned);
+    Err(CliError::Expectation {
+        what: "the evidence under this contract".to_owned(),
+        got: word("check").or(word("code")).unwrap_or_default(),
+        want: "admitted".to_owned(),
+    })
+}
+
+fn explanation(explained: &Explanation) -> String {
+    let mut text = String::from(if explained.admitted {
+        "admitted\n"
+    } else {
+        "not admitted\n"
+    });
+    if let Some(refusal) = &explained.refusal {
+        for name in ["check", "class", "rule", "got", "code"] {
+            if !refusal[name].is_null() {
+                text.push_str(&format!("{name}: {}\n", plain(&refusal[name])));
+            }
+        }
+    }
+    for tried in &explained.alternatives {
+        text.push_str(&alternative(tried));
+    }
+    for member in &explained.disabled_by {
+        text.push_str(&format!("disabled by member {member}\n"));
+    }
+    for warning in &explained.warnings {
+        text.push_str(&format!("WARNING: {warning}\n"));
+    }
+    text
+}
+
+fn alternative(tried: &AlternativeTried) -> String {
+    let mut text = format!("{} policy", tried.policy);
+    if let (Some(kind), Some(id)) = (&tried.delegate_type, &tried.delegate_id) {
+        text.push_str(&format!(" {kind}/{id}"));
+    }
+    let outcome = match tried.outcome.as_str() {
+        "silent" => "says nothing about such evidence",
+        "nothingPinned" => "pins nothing that says which software booted",
+        other => other,
+    };
+    text.push_str(&format!(": {outcome}"));
+    if let Some(proposal) = tried.source["proposalId"].as_str() {
+        text.push_str(&format!(" (last changed by proposal {proposal})"));
+    }
+    text.push('\n');
+    for mismatch in &tried.mismatches {
+        let want: Vec<_> = mismatch.want.iter().map(plain).collect();
+        let got = mismatch.got.as_ref().map_or("nothing".to_owned(), plain);
+        text.push_str(&format!(
+            "  {}: got {got}, want {}",
+            mismatch.claim,
+            want.join(" or ")
+        ));
+        if let Some(proposal) = mismatch.set["proposalId"].as_str() {
+            text.push_str(&format!(", set by proposal {proposal}"));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn plain(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn warn(verified: &VerifiedEvidence, key_bound: Option<bool>, output: &mut Output<'_>) {
@@ -106,8 +263,13 @@ fn warn(verified: &VerifiedEvidence, key_bound: Option<bool>, output: &mut Outpu
         output
             .note("WARNING: simulated platform: anybody can make such evidence; it proves nothing");
     }
-    if proves_nothing(verified.host_data()) {
+    if verified.vm().is_none() && proves_nothing(verified.host_data()) {
         output.note("WARNING: this hostData is of a published policy that allows everything: the host can run any code");
+    }
+    if verified.vm().is_some_and(|vm| !vm.quote_binds_key) {
+        output.note(
+            "WARNING: nothing ties the registers to the key: they can be of different moments",
+        );
     }
     if key_bound == Some(false) {
         output.note("WARNING: the evidence does not vouch for the key in this folder");

@@ -1,15 +1,17 @@
-//! Evidence in a folder: `report.bin`, `endorsements.pem`, `uvm_endorsement.cose`, `priv_key.pem`, and if there `endorsed_tcb` and
-//! `pub_key.pem`.
+//! Evidence in a folder. Of a container group: `report.bin`, `endorsements.pem`, `uvm_endorsement.cose`, and if there `endorsed_tcb`. Of a
+//! virtual machine: `attestation.json`, as it is sent. With either: `priv_key.pem` or `pub_key.pem`.
 
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use attestation::{ClientKey, Evidence};
+use attestation::{ClientKey, CvmEvidence, Evidence};
+use governance::clean_room::RoomEvidence;
 use zeroize::Zeroizing;
 
 use crate::error::CliError;
 
+const ATTESTATION: &str = "attestation.json";
 const REPORT: &str = "report.bin";
 const ENDORSEMENTS: &str = "endorsements.pem";
 const UVM_ENDORSEMENT: &str = "uvm_endorsement.cose";
@@ -18,7 +20,20 @@ const PRIVATE_KEY: &str = "priv_key.pem";
 const PUBLIC_KEY: &str = "pub_key.pem";
 
 /// Reads the evidence of a folder.
-pub(crate) fn load(folder: &Path) -> Result<Evidence, CliError> {
+pub(crate) fn load(folder: &Path) -> Result<RoomEvidence, CliError> {
+    let machine = folder.join(ATTESTATION);
+    match optional(&machine)? {
+        None => load_group(folder).map(RoomEvidence::from),
+        Some(text) => {
+            let name = machine.display().to_string();
+            let sent =
+                serde_json::from_slice(&text).map_err(|error| CliError::input(name, &error))?;
+            Ok(CvmEvidence::from_request(&sent)?.into())
+        }
+    }
+}
+
+fn load_group(folder: &Path) -> Result<Evidence, CliError> {
     let endorsed_tcb = match optional(&folder.join(ENDORSED_TCB))? {
         Some(bytes) => {
             let text =
@@ -48,7 +63,11 @@ pub(crate) fn load_public_key(folder: &Path) -> Result<Option<Vec<u8>>, CliError
 }
 
 /// Writes evidence and key into a folder, which is made if needed. Existing files are an error.
-pub(crate) fn save(folder: &Path, evidence: &Evidence, key: &ClientKey) -> Result<(), CliError> {
+pub(crate) fn save(
+    folder: &Path,
+    evidence: &RoomEvidence,
+    key: &ClientKey,
+) -> Result<(), CliError> {
     fs::create_dir_all(folder).map_err(CliError::file(folder))?;
     let private = key
         .private_key_pem()
@@ -59,6 +78,13 @@ pub(crate) fn save(folder: &Path, evidence: &Evidence, key: &ClientKey) -> Resul
         key.public_key_pem().as_bytes(),
         0o644,
     )?;
+    let evidence = match evidence {
+        RoomEvidence::Group(evidence) => evidence,
+        RoomEvidence::Machine(evidence) => {
+            let sent = format!("{:#}\n", evidence.to_request());
+            return write(folder.join(ATTESTATION), sent.as_bytes(), 0o644);
+        }
+    };
     write(folder.join(REPORT), &evidence.report, 0o644)?;
     write(folder.join(ENDORSEMENTS), &evidence.endorsements, 0o644)?;
     if let Some(uvm) = &evidence.uvm_endorsements {

@@ -168,3 +168,23 @@ fn simulated_evidence_verifies_on_the_simulated_platform_only() {
     let (code, _, err) = cleanroom(&["attest", "simulate", "--host-data", &host_data, folder]);
     assert_eq!(code, ExitCode::from(1), "{err}");
 }
+
+#[test]
+fn simulated_machines_are_written_read_and_verified() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("vm");
+    let folder = folder.to_str().unwrap();
+    let (code, _, err) = cleanroom(&["attest", "simulate", "--vm", folder]);
+    assert_eq!(code, ExitCode::SUCCESS, "{err}");
+    let verify = ["--json", "attest", "verify", "--simulated-platform", folder];
+    let (code, out, err) = cleanroom(&verify);
+    assert_eq!(code, ExitCode::SUCCESS, "{err}");
+    let explained: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(explained["keyBound"], true);
+    assert!(explained["claims"]["pcr4"].is_string());
+    let (code, _, err) = cleanroom(&[verify.as_slice(), &["--constant-nonce"]].concat());
+    assert_eq!(code, ExitCode::from(4));
+    assert!(err.contains("CVM-17"), "{err}");
+    let both = ["attest", "simulate", "--vm", "--host-data", "ab", folder];
+    assert_eq!(cleanroom(&both).0, ExitCode::from(2));
+}

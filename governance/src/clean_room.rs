@@ -1,6 +1,6 @@
 //! The clean room's side: evidence and a public key go in, secrets wrapped to that key come out.
 
-use attestation::{ClientKey, Evidence};
+use attestation::{ClientKey, CvmEvidence, Evidence, Family};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,46 @@ use crate::secrets::{SecretId, SecretText};
 pub struct CleanRoom {
     client: Client,
     key: ClientKey,
-    evidence: Evidence,
+    evidence: RoomEvidence,
+}
+
+/// What a clean room shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RoomEvidence {
+    /// It is a confidential container group.
+    Group(Box<Evidence>),
+    /// It is a confidential VM.
+    Machine(Box<CvmEvidence>),
+}
+
+impl RoomEvidence {
+    /// Name of the platform on the wire.
+    pub fn platform(&self) -> &'static str {
+        match self {
+            Self::Group(_) => Family::Caci.as_str(),
+            Self::Machine(_) => Family::Cvm.as_str(),
+        }
+    }
+
+    /// The `attestation` member of a request.
+    pub fn to_request(&self) -> Value {
+        match self {
+            Self::Group(evidence) => evidence.to_request(),
+            Self::Machine(evidence) => evidence.to_request(),
+        }
+    }
+}
+
+impl From<Evidence> for RoomEvidence {
+    fn from(evidence: Evidence) -> Self {
+        Self::Group(Box::new(evidence))
+    }
+}
+
+impl From<CvmEvidence> for RoomEvidence {
+    fn from(evidence: CvmEvidence) -> Self {
+        Self::Machine(Box::new(evidence))
+    }
 }
 
 /// A secret that was released, and the transaction that recorded the release.
@@ -44,6 +83,7 @@ struct Signature {
 /// The envelope of attested requests (application interface, section 2.1).
 #[derive(Serialize)]
 struct Attested {
+    platform: &'static str,
     attestation: Value,
     encrypt: PublicKey,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,11 +94,11 @@ struct Attested {
 
 impl CleanRoom {
     /// A clean room that calls the service through `client`.
-    pub fn new(client: Client, key: ClientKey, evidence: Evidence) -> Self {
+    pub fn new(client: Client, key: ClientKey, evidence: impl Into<RoomEvidence>) -> Self {
         Self {
             client,
             key,
-            evidence,
+            evidence: evidence.into(),
         }
     }
 
@@ -68,7 +108,7 @@ impl CleanRoom {
     }
 
     /// The evidence it shows.
-    pub fn evidence(&self) -> &Evidence {
+    pub fn evidence(&self) -> &RoomEvidence {
         &self.evidence
     }
 
@@ -170,6 +210,7 @@ impl CleanRoom {
 
     fn envelope(&self) -> Attested {
         Attested {
+            platform: self.evidence.platform(),
             attestation: self.evidence.to_request(),
             encrypt: PublicKey {
                 public_key: self.encoded_key(),

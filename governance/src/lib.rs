@@ -22,6 +22,7 @@ pub mod client;
 pub mod contracts;
 pub mod cose;
 pub mod encryption;
+pub mod explain;
 pub mod identity;
 pub mod ids;
 pub mod member;
@@ -29,6 +30,7 @@ mod pem;
 pub mod policies;
 pub mod recovery;
 pub mod rehearsal;
+pub mod releases;
 pub mod secrets;
 pub mod service;
 

@@ -9,6 +9,7 @@ mod delegates;
 mod evidence;
 mod explain;
 mod freshness;
+mod membership;
 mod oidc;
 mod openapi;
 mod options;

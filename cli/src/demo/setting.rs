@@ -7,7 +7,7 @@ use std::time::Duration;
 use ::node::config::Command;
 use ::node::service::{GenesisMember, Node};
 use attestation::{ClientKey, HostData, PlatformPolicy, TrustAnchors, Verifier, simulated};
-use governance::clean_room::CleanRoom;
+use governance::clean_room::{CleanRoom, RoomEvidence};
 use governance::encryption::EncryptionKey;
 use governance::{Client, Identity, Member};
 use serde_json::{Value, json};
@@ -139,7 +139,12 @@ fn real_room(
     folder: &Path,
     steps: &mut Steps<'_>,
 ) -> Result<(CleanRoom, String), CliError> {
-    let evidence = evidence::load(folder)?;
+    let RoomEvidence::Group(evidence) = evidence::load(folder)? else {
+        return Err(CliError::input(
+            "evidence",
+            "the demonstration is about a container group",
+        ));
+    };
     let key = evidence::load_key(folder)?;
     let mut policy = PlatformPolicy::production();
     let published_host_data = std::mem::take(&mut policy.denied_host_data);
@@ -157,7 +162,8 @@ fn real_room(
     if published_keys.contains(&digest) {
         steps.warning("its private key is published: anybody could present this evidence")?;
     }
-    Ok((CleanRoom::new(client, key, evidence), host_data.to_string()))
+    let room = CleanRoom::new(client, key, *evidence);
+    Ok((room, host_data.to_string()))
 }
 
 fn hex(host_data: [u8; 32]) -> String {
