@@ -356,6 +356,26 @@ mod tests {
     }
 
     #[test]
+    fn the_manual_lists_every_check_in_order() {
+        let manual = include_str!("../../docs/checks.md");
+        let (_, table) = manual.split_once("# Checks on evidence").unwrap();
+        let rows: Vec<&str> = table
+            .lines()
+            .filter(|line| line.starts_with("| "))
+            .skip(1)
+            .collect();
+        let checks = Check::ALL.iter().map(|check| {
+            format!(
+                "| {} | `{}` | {} |",
+                check.code(),
+                check.class(),
+                check.rule()
+            )
+        });
+        assert_eq!(rows, checks.collect::<Vec<_>>());
+    }
+
+    #[test]
     fn presented_text_is_clipped_and_has_no_control_characters() {
         let error = EvidenceError::new(Check::Req01, "\n".repeat(5000), "");
         assert_eq!(error.got(), "\u{fffd}".repeat(200));

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn composite_keys_do_not_collide() {
+    fn w12_composite_keys_do_not_collide() {
         assert_ne!(composite(&["a", "b_c"]), composite(&["a_b", "c"]));
         assert_ne!(composite(&["a,1:b"]), composite(&["a", "b"]));
         let (prefix, longer) = (composite(&["c1"]), composite(&["c1", "x"]));

@@ -44,3 +44,32 @@ fn a_delegate_policy_admits_other_code_to_one_secret_only() {
         400
     );
 }
+
+#[test]
+fn w27_an_emptied_delegate_policy_leaves_the_list() {
+    let mut scene = Scene::new();
+    let path = "/contracts/c1/cleanroompolicy/delegates/secrets/m1_key";
+    let claims = json!({ "x-ms-sevsnpvm-hostdata": hex::encode(OTHER) });
+    for (change, left) in [("add", 1), ("remove", 0)] {
+        let envelope = scene.signed(&json!({ "type": change, "claims": claims }));
+        assert_eq!(
+            scene.call(Verb::Put, path, Caller::Unasked, &envelope).0,
+            200
+        );
+        let list = "/contracts/c1/cleanroompolicy/delegates";
+        let (_, list) = scene.member(Verb::Get, list, &Value::Null);
+        assert_eq!(list["value"].as_array().unwrap().len(), left);
+    }
+    // For machines, too; families are not mixed up.
+    for (family, claim, status) in [
+        ("snp-cvm", "pcr4", 200),
+        ("snp-cvm", "x-ms-ver", 400),
+        ("snp-caci", "pcr4", 400),
+        ("jwt", "oid", 400),
+    ] {
+        let change = json!({ "type": "add", "policyType": family, "claims": { claim: "x" } });
+        let envelope = scene.signed(&change);
+        let (got, _) = scene.call(Verb::Put, path, Caller::Unasked, &envelope);
+        assert_eq!(got, status, "{family} {claim}");
+    }
+}

@@ -3,7 +3,7 @@
 use super::{AGREED, Scene};
 
 #[test]
-fn a_governed_platform_policy_decides_and_an_unreadable_one_closes() {
+fn w17_a_governed_platform_policy_decides_and_an_unreadable_one_closes() {
     let mut scene = Scene::new().with_secret();
     let envelope = scene.envelope(AGREED);
     let table = "public:ccf.gov.platform_policy";

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{AGREED, Scene, m, set, token};
 
 #[test]
-fn requests_that_lack_something_are_refused_by_name_and_leave_no_record() {
+fn w44_requests_that_lack_something_are_refused_by_name_and_leave_no_record() {
     let mut scene = Scene::new().with_secret();
     let good = scene.envelope(AGREED);
     let without = |name: &str| {
@@ -83,7 +83,7 @@ fn without_a_policy_or_a_secret_nothing_is_released() {
 }
 
 #[test]
-fn clean_rooms_store_secrets_signed_by_the_attested_key_only() {
+fn w1_h7_clean_rooms_store_secrets_signed_by_the_attested_key_only() {
     let mut scene = Scene::new();
     let path = "/contracts/c1/secrets/out";
     let envelope = scene.signed(&json!({ "value": "result" }));
@@ -117,7 +117,7 @@ fn clean_rooms_store_secrets_signed_by_the_attested_key_only() {
 }
 
 #[test]
-fn a_replayed_request_changes_nothing_and_fits_no_other_target() {
+fn w5_h8_a_replayed_request_changes_nothing_and_fits_no_other_target() {
     let mut scene = Scene::new();
     let path = "/contracts/c1/secrets/out";
     let first = scene.signed(&json!({ "value": "first" }));
