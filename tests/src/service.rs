@@ -134,6 +134,8 @@ impl Service {
         configuration["command"]["join"] = json!({
             "target_rpc_address": self.url.trim_start_matches("https://"),
             "retry_timeout": "200ms",
+            // Its ledger then begins where the service began.
+            "fetch_recent_snapshot": false,
         });
         Self::begin(host, scratch, &configuration)
     }
@@ -435,6 +437,8 @@ fn configuration() -> Value {
             "type": "Start",
             "service_certificate_file": "service_cert.pem",
         },
+        // Backups notice soon that their primary is gone.
+        "consensus": { "message_timeout": "100ms", "election_timeout": "4000ms" },
         "ledger": { "directory": "ledger" },
         "snapshots": { "directory": "snapshots" },
         "output_files": { "rpc_addresses_file": "rpc_addresses" },

@@ -3,6 +3,7 @@
 
 mod api;
 mod ccf;
+mod cluster;
 mod durability;
 mod legitimacy;
 mod misuse;
