@@ -53,8 +53,7 @@ pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
         .post("/contracts/{contractId}/secrets/{secretName}", release)
         .summary("Release a secret to an attested clean room")
         .body::<Envelope>()
-        .reply::<releases::Wrapped>()
-        .refuses(releases::REFUSALS)
+        .describe(releases::described)
         .refuses([(404, "SecretNotFound")])
 }
 

@@ -33,8 +33,7 @@ pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
         .post("/contracts/{contractId}/signing/sign", sign)
         .summary("Sign a payload for an attested clean room")
         .body::<SignRequest>()
-        .reply::<releases::Wrapped>()
-        .refuses(releases::REFUSALS)
+        .describe(releases::described)
         .refuses([(400, "PayloadMissing"), (400, "PayloadInvalid"), NO_KEY])
 }
 

@@ -241,6 +241,12 @@ impl<S: Send + Sync + 'static> Endpoints<S> {
         self
     }
 
+    /// Says of the endpoint added last what several have in common.
+    #[must_use]
+    pub fn describe(self, common: impl FnOnce(Self) -> Self) -> Self {
+        common(self)
+    }
+
     /// The list.
     pub fn build(self) -> Vec<Endpoint> {
         self.list

@@ -126,6 +126,18 @@ impl MemoryHost {
         caller: Caller,
         body: impl Into<Bytes>,
     ) -> (Reply, Option<TxId>) {
+        self.call_with(verb, target, caller, Headers::default(), body)
+    }
+
+    /// As [`MemoryHost::call`], with headers.
+    pub fn call_with(
+        &mut self,
+        verb: Verb,
+        target: &str,
+        caller: Caller,
+        headers: Headers,
+        body: impl Into<Bytes>,
+    ) -> (Reply, Option<TxId>) {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let (endpoint, params) = match self.router.find(verb, path) {
             Match::Found(endpoint, params) => (endpoint.clone(), params),
@@ -137,7 +149,7 @@ impl MemoryHost {
             path: path.to_owned(),
             params,
             query: query.to_owned(),
-            headers: Headers::default(),
+            headers,
             body: body.into(),
             caller,
         };

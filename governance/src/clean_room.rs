@@ -3,6 +3,7 @@
 use attestation::{ClientKey, CvmEvidence, Evidence, Family};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -127,11 +128,11 @@ impl CleanRoom {
         })
     }
 
-    /// Reads a secret by its full id and unwraps it.
+    /// Reads a secret by its full id and unwraps it. Where the contract's releases are strict, waits until the record of this one is committed.
     ///
     /// # Errors
-    /// [`ClientError::Service`] when the service refuses: `VerifySnpAttestationFailed`, `ReportDataMismatch`, `SecretNotFound` and
-    /// others; [`ClientError::Unwrap`] when what comes back is not wrapped to this key.
+    /// [`ClientError::Service`] when the service refuses: `VerifySnpAttestationFailed`, `ReportDataMismatch`, `SecretNotFound`,
+    /// `ReleaseNotCommitted` and others; [`ClientError::Unwrap`] when what comes back is not wrapped to this key.
     pub fn secret(&self, contract: &str, secret_id: &str) -> Result<Released, ClientError> {
         #[derive(Deserialize)]
         struct Wrapped {
@@ -142,9 +143,15 @@ impl CleanRoom {
             segment(contract)?,
             segment(secret_id)?
         );
-        let response = self
-            .client
-            .write(Request::post(path).json(&self.envelope())?)?;
+        let request = Request::post(path).json(&self.envelope())?;
+        let mut response = self.client.write(request.clone())?;
+        let transaction = response.transaction();
+        if response.status() == StatusCode::ACCEPTED {
+            let granted = transaction.ok_or_else(|| ClientError::Answer {
+                reason: "a grant without its transaction".to_owned(),
+            })?;
+            response = self.client.send(request.at(granted)?)?;
+        }
         let wrapped = STANDARD
             .decode(response.json::<Wrapped>()?.value)
             .map_err(|error| ClientError::Answer {
@@ -153,7 +160,7 @@ impl CleanRoom {
         let secret = SecretText::from_utf8(self.key.unwrap(&wrapped)?)?;
         Ok(Released {
             secret,
-            transaction: response.transaction(),
+            transaction,
             wrapped_len: wrapped.len(),
         })
     }

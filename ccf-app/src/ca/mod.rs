@@ -33,8 +33,7 @@ pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
         .post("/contracts/{contractId}/ca/generateEndorsedCert", certify)
         .summary("Certify a key for an attested clean room")
         .body::<Envelope>()
-        .reply::<releases::Wrapped>()
-        .refuses(releases::REFUSALS)
+        .describe(releases::described)
         .refuses(envelope::SIGNED_REFUSALS)
         .refuses([
             (400, "InvalidSubjectAlternateName"),

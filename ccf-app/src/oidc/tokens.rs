@@ -25,8 +25,7 @@ pub(super) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
         .summary("Issue a token to an attested clean room")
         .query::<Query>()
         .body::<Envelope>()
-        .reply::<releases::Wrapped>()
-        .refuses(releases::REFUSALS)
+        .describe(releases::described)
         .refuses(policy::REFUSALS)
         .refuses([NO_KEY, (405, "IssuerUrlNotSet")])
 }

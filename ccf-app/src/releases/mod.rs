@@ -8,6 +8,7 @@
 mod denials;
 mod list;
 mod record;
+mod strict;
 
 use attestation::{AppraisedClaims, VerifiedEvidence};
 use base64::Engine;
@@ -77,13 +78,22 @@ impl Given {
 
 /// The answer to a grant.
 #[derive(Serialize, JsonSchema)]
-pub(crate) struct Wrapped {
+struct Wrapped {
     /// Base64 of what was asked for, wrapped to the attested key: RSA-OAEP of an AES key, and AES key wrap with padding.
     value: String,
 }
 
+/// What all releases answer, for the OpenAPI document, beyond what is said of their own.
+pub(crate) fn described(endpoints: Endpoints<App>) -> Endpoints<App> {
+    endpoints
+        .reply::<Wrapped>()
+        .answers(202, strict::PENDING)
+        .refuses(REFUSALS)
+        .refuses(strict::REFUSALS)
+}
+
 /// How a request for a release is refused, whatever it asks for.
-pub(crate) const REFUSALS: [(u16, &str); 12] = [
+const REFUSALS: [(u16, &str); 12] = [
     (400, "AttestationMissing"),
     (400, "EncryptionMissing"),
     (400, "UnsupportedPlatform"),
@@ -118,21 +128,24 @@ pub(crate) fn release(
         policy: &policy.source,
     };
     let decided = appraise(ctx, &attempt, &policy).and_then(|claims| {
+        if let Some(transaction) = strict::named(ctx)? {
+            return strict::hand_out(ctx, &attempt, transaction);
+        }
         let given = give(ctx, &claims)?;
-        Ok((claims, given))
+        let wrapped = claims
+            .wrap(&given.plaintext)
+            .map_err(|e| Error::Internal(e.to_string()))?;
+        record::grant(ctx, &attempt, &claims, &given, &wrapped)?;
+        if strict::applies(ctx, asked.contract)? {
+            return strict::hold(ctx, &attempt, &wrapped);
+        }
+        Reply::json(&Wrapped {
+            value: STANDARD.encode(&wrapped),
+        })
     });
     match decided {
-        Ok((claims, given)) => {
-            let wrapped = claims
-                .wrap(&given.plaintext)
-                .map_err(|e| Error::Internal(e.to_string()))?;
-            record::grant(ctx, &attempt, &claims, &given, &wrapped)?;
-            Reply::json(&Wrapped {
-                value: STANDARD.encode(&wrapped),
-            })
-        }
         Err(denial @ Error::Refused { .. }) => denials::deny(app, ctx, &attempt, &denial),
-        Err(failure) => Err(failure),
+        decided => decided,
     }
 }
 

@@ -18,6 +18,7 @@ mod recoveries;
 mod releases;
 mod secrets;
 mod signing;
+mod strict;
 
 use attestation::{ClientKey, TrustAnchors, simulated};
 use base64::Engine;

@@ -56,7 +56,7 @@ impl Request {
         self
     }
 
-    /// Names the transaction that a historical read is about.
+    /// Names the transaction that a historical read is about, or that granted what a second call asks for.
     ///
     /// # Errors
     /// None in practice: a transaction id always fits a header.

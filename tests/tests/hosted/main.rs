@@ -12,5 +12,6 @@ mod recovery_ccf;
 mod recovery_terms;
 mod rehearsal;
 mod releases;
+mod strict;
 mod suite;
 mod tools;
