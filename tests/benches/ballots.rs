@@ -1,5 +1,7 @@
 //! Ballots over HTTPS: each is authenticated, stored, counted by the constitution in a realm of its own, and durable before the
 //! reply. `cargo build --release -p cli && cargo bench -p tests --bench ballots`.
+//!
+//! Beside the rate stands the processor time that node and script workers took for each, which a busy machine does not blur.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::time::{Duration, Instant};
@@ -33,19 +35,38 @@ fn main() {
     let proposals: Vec<ProposalId> = (0..count)
         .map(|n| members[0].propose(&action(n)).unwrap().proposal_id)
         .collect();
-    let reads = rate(&service, vec![Request::get("/node/version"); 10 * count]);
-    println!("plain reads                {reads:>8.0}/s");
-    let mut done = 0;
-    for (earlier, member) in members.iter().enumerate().skip(1).take(3) {
+    let (reads, cost) = rate(&service, vec![Request::get("/node/version"); 10 * count]);
+    println!("plain reads                {reads:>8.0}/s, {cost:.2} ms of processor time each");
+    for (others, member) in members.iter().skip(1).take(3).enumerate() {
         let ballots: Vec<Request> = proposals.iter().map(|id| ballot(member, id)).collect();
-        let rate = rate(&service, ballots);
-        done += proposals.len();
+        let (rate, cost) = rate(&service, ballots);
         println!(
-            "ballots beside {} others    {rate:>8.0}/s, {:.3} of plain reads ({done} so far)",
-            earlier - 1,
+            "ballots beside {others} others    {rate:>8.0}/s, {cost:.2} ms of processor time each, {:.3} of plain reads",
             rate / reads
         );
     }
+}
+
+/// Processor time of the node and of its script workers so far, in milliseconds.
+fn processor_time(service: &Service) -> f64 {
+    let node = service.process_id().to_string();
+    let ticks: u64 = std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("stat")).ok())
+        .filter_map(|stat| {
+            let id = stat.split(' ').next()?.to_owned();
+            // Fields after the name: state, parent, ...; user and system time are the 12th and 13th, of ended children the next.
+            let rest: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
+            let mine = id == node || *rest.get(1)? == node;
+            let times = rest
+                .get(11..15)?
+                .iter()
+                .filter_map(|t| t.parse::<u64>().ok());
+            mine.then(|| times.sum::<u64>())
+        })
+        .sum();
+    // A hundred ticks a second, on every Linux there is.
+    10.0 * ticks as f64
 }
 
 /// An action that three of ten members do not decide.
@@ -69,8 +90,8 @@ fn ballot(member: &Member, proposal: &ProposalId) -> Request {
     .cose(message)
 }
 
-/// Requests answered 200 a second, over all connections.
-fn rate(service: &Service, requests: Vec<Request>) -> f64 {
+/// Requests answered 200 a second, over all connections, and milliseconds of processor time for each.
+fn rate(service: &Service, requests: Vec<Request>) -> (f64, f64) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let endpoint = Endpoint::new(service.url(), service.certificate()).unwrap();
@@ -83,6 +104,7 @@ fn rate(service: &Service, requests: Vec<Request>) -> f64 {
         for (n, request) in requests.into_iter().enumerate() {
             shares[n % CONNECTIONS].push(request);
         }
+        let before = processor_time(service);
         let start = Instant::now();
         let mut workers = tokio::task::JoinSet::new();
         for (mut connection, share) in connections.into_iter().zip(shares) {
@@ -94,6 +116,10 @@ fn rate(service: &Service, requests: Vec<Request>) -> f64 {
             });
         }
         workers.join_all().await;
-        f64::from(answered) / start.elapsed().as_secs_f64()
+        let rate = f64::from(answered) / start.elapsed().as_secs_f64();
+        (
+            rate,
+            (processor_time(service) - before) / f64::from(answered),
+        )
     })
 }

@@ -1,7 +1,7 @@
 //! Tests of CCF's own suite against our node: its clients, its sample and test constitutions, its expectations.
 //!
 //! They run where `CCF_SOURCE` (by default `/opt/src/CCF`) holds a checkout of CCF, and `CLEANROOM_CCF_PYTHON` names an interpreter
-//! with CCF's package and what `tests/ccf_suite/requirements.txt` lists.
+//! (Python 3.12 or newer) with CCF's package and what `tests/ccf_suite/requirements.txt` lists.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,7 +15,8 @@ fn source() -> PathBuf {
 /// An interpreter that can import what the suite imports.
 fn python(test: &str) -> Option<PathBuf> {
     let python = std::env::var_os("CLEANROOM_CCF_PYTHON").map(PathBuf::from);
-    let modules = "import ccf.cose, ccf.ledger, httpx, loguru, jinja2, git, cwt";
+    let modules = "import sys; assert sys.version_info >= (3, 12)\n\
+                   import ccf.cose, ccf.ledger, httpx, loguru, jinja2, git, cwt";
     let fit = python.filter(|python| {
         let output = Command::new(python).args(["-c", modules]).output();
         output.is_ok_and(|output| output.status.success())
