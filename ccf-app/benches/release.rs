@@ -19,6 +19,23 @@ fn envelope(platform: &simulated::Platform, key: &ClientKey) -> Vec<u8> {
     serde_json::to_vec(&body).unwrap()
 }
 
+/// The envelope with something to sign, and a signed request for a certificate.
+fn with_payloads(envelope: &[u8], key: &ClientKey) -> Vec<u8> {
+    let mut body: Value = serde_json::from_slice(envelope).unwrap();
+    let request = json!({
+        "publicKey": key.public_key_pem(), "subjectName": "CN=room",
+        "subjectAlternateNames": ["dNSName:localhost"], "validityPeriodDays": 1,
+    });
+    let data = serde_json::to_vec(&request).unwrap();
+    body["payload"] = STANDARD.encode("payload").into();
+    body["data"] = STANDARD.encode(&data).into();
+    body["sign"] = json!({
+        "publicKey": STANDARD.encode(key.public_key_pem()),
+        "signature": STANDARD.encode(key.sign(&data).unwrap()),
+    });
+    serde_json::to_vec(&body).unwrap()
+}
+
 fn host() -> MemoryHost {
     let settings = ccf_app::Settings {
         anchors: TrustAnchors::simulated(),
@@ -42,15 +59,45 @@ fn host() -> MemoryHost {
         "x-ms-sevsnpvm-hostdata",
         json!(["a1".repeat(32)]),
     );
-    let member = Caller::Member(MemberId("m1".to_owned()));
-    let body = serde_json::to_vec(&json!({ "value": "the key of the data set" })).unwrap();
-    let (reply, _) = host.call(Verb::Put, "/contracts/c1/secrets/key", member, body);
-    assert_eq!(reply.status, 200);
+    set(
+        "public:ccf.gov.ca",
+        "c1",
+        json!({ "enabled": "true", "requestId": "1" }),
+    );
+    for table in ["public:ccf.gov.oidc_issuer", "public:ccf.gov.signing"] {
+        for (key, value) in [
+            ("enabled", "true"),
+            ("generateSigningKeyRequestId", "1"),
+            ("generateSigningKeyKid", "k"),
+            ("issuerUrl", "https://issuer.example.com"),
+        ] {
+            host.store(table, key.as_bytes(), value.as_bytes());
+        }
+    }
+    for (verb, path, body) in [
+        (
+            Verb::Put,
+            "/contracts/c1/secrets/key",
+            json!({ "value": "the key of the data set" }),
+        ),
+        (Verb::Post, "/oidc/generateSigningKey", json!({})),
+        (Verb::Post, "/signing/generateSigningKey", json!({})),
+        (Verb::Post, "/contracts/c1/ca/generateSigningKey", json!({})),
+    ] {
+        let member = Caller::Member(MemberId("m1".to_owned()));
+        let (reply, _) = host.call(verb, path, member, serde_json::to_vec(&body).unwrap());
+        assert_eq!(reply.status, 200, "{path}");
+    }
     host
 }
 
-fn release(host: &mut MemoryHost, body: Vec<u8>) {
-    let path = "/contracts/c1/secrets/m1_key";
+const SECRET: &str = "/contracts/c1/secrets/m1_key";
+const TOKEN: &str =
+    "/contracts/c1/oauth/token?sub=s&tid=t&aud=a&jti=j&iat=1780272000&exp=1780272300";
+const SIGNATURE: &str = "/contracts/c1/signing/sign";
+const CERTIFICATE: &str = "/contracts/c1/ca/generateEndorsedCert";
+
+fn release(host: &mut MemoryHost, path: &str, body: Vec<u8>) {
     let (reply, transaction) = host.call(Verb::Post, path, Caller::Unasked, body);
     assert_eq!(reply.status, 200);
     assert!(transaction.is_some(), "recorded");
@@ -64,10 +111,24 @@ fn benches(c: &mut Criterion) {
     c.bench_function("release, evidence seen before", |b| {
         b.iter_batched(
             || same.clone(),
-            |body| release(&mut host, body),
+            |body| release(&mut host, SECRET, body),
             BatchSize::SmallInput,
         );
     });
+    for (name, path) in [
+        ("token", TOKEN),
+        ("signature", SIGNATURE),
+        ("certificate", CERTIFICATE),
+    ] {
+        let body = with_payloads(&same, &key);
+        c.bench_function(&format!("{name}, evidence seen before"), |b| {
+            b.iter_batched(
+                || body.clone(),
+                |body| release(&mut host, path, body),
+                BatchSize::SmallInput,
+            );
+        });
+    }
     let mut fresh = (0..4096)
         .map(|_| envelope(&platform, &key))
         .collect::<Vec<_>>()
@@ -76,7 +137,7 @@ fn benches(c: &mut Criterion) {
     c.bench_function("release, fresh report", |b| {
         b.iter_batched(
             || fresh.next().unwrap(),
-            |body| release(&mut host, body),
+            |body| release(&mut host, SECRET, body),
             BatchSize::SmallInput,
         );
     });

@@ -52,6 +52,7 @@ pub fn application(settings: Settings) -> Application {
         verifier: Verifier::new(settings.anchors),
         platform: platform::Cache::default(),
         denials: releases::Counters::default(),
+        keys: service_keys::Cache::default(),
         challenges: freshness::Challenges::new(),
     });
     let nouns = [
@@ -83,5 +84,6 @@ struct App {
     verifier: Verifier,
     platform: platform::Cache,
     denials: releases::Counters,
+    keys: service_keys::Cache,
     challenges: freshness::Challenges,
 }

@@ -4,9 +4,11 @@
 //! in a private table and does nothing but sign, for code that was appraised. What a rotation replaces is kept, its public part only, so that
 //! what was signed before can still be verified (W31).
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use attestation::AppraisedClaims;
+use attestation::{AppraisedClaims, Sha256Digest};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{RSA_PSS_SHA256, RsaKeyPair};
 use ccf_rs::{Context, Error, Result, Table, Text, WriteContext};
@@ -16,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use x509_parser::pem::parse_x509_pem;
 use zeroize::Zeroizing;
 
+use crate::App;
 use crate::private::{self, PrivateTable, SecretText};
 
 /// One key of the service and those it replaced.
@@ -56,8 +59,12 @@ pub(crate) struct PublicKey {
 /// A key that signs, only ever for appraised code.
 pub(crate) struct SigningKey {
     pub(crate) kid: String,
-    pair: RsaKeyPair,
+    pair: Arc<RsaKeyPair>,
 }
+
+/// The keys that signed last, one by table: reading one from its stored form takes longer than signing with it.
+#[derive(Default)]
+pub(crate) struct Cache(Mutex<HashMap<&'static str, (Sha256Digest, Arc<RsaKeyPair>)>>);
 
 /// A replaced key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -183,18 +190,25 @@ impl ServiceKey {
     ///
     /// # Errors
     /// 405 `SigningKeyNotAvailable`.
-    pub(crate) fn signing<C: Context>(&self, ctx: &mut C) -> Result<SigningKey> {
+    pub(crate) fn signing<C: Context>(&'static self, app: &App, ctx: &mut C) -> Result<SigningKey> {
         let stored = self.stored(ctx)?.ok_or_else(no_key)?;
-        let unreadable = || Error::Stored {
-            table: self.keys.name().to_owned(),
-            reason: "not an RSA key in PKCS #8".to_owned(),
+        let pem = stored.private_key.as_str().as_bytes();
+        let digest = Sha256Digest::of(pem);
+        let mut cached = app.keys.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let pair = match cached.get(self.keys.name()) {
+            Some((known, pair)) if *known == digest => Arc::clone(pair),
+            _ => {
+                let pair = Arc::new(read_private(pem).ok_or_else(|| Error::Stored {
+                    table: self.keys.name().to_owned(),
+                    reason: "not an RSA key in PKCS #8".to_owned(),
+                })?);
+                cached.insert(self.keys.name(), (digest, Arc::clone(&pair)));
+                pair
+            }
         };
-        let (_, pem) =
-            parse_x509_pem(stored.private_key.as_str().as_bytes()).map_err(|_| unreadable())?;
-        let der = Zeroizing::new(pem.contents);
         Ok(SigningKey {
             kid: stored.kid,
-            pair: RsaKeyPair::from_pkcs8(&der).map_err(|_| unreadable())?,
+            pair,
         })
     }
 
@@ -250,6 +264,11 @@ impl SigningKey {
             .map_err(|_| Error::Internal("the library could not sign".to_owned()))?;
         Ok(signature)
     }
+}
+
+fn read_private(pem: &[u8]) -> Option<RsaKeyPair> {
+    let (_, pem) = parse_x509_pem(pem).ok()?;
+    RsaKeyPair::from_pkcs8(&Zeroizing::new(pem.contents)).ok()
 }
 
 /// The refusal while there is no key.

@@ -110,7 +110,7 @@ fn sign(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
         made: |_, _, _| Ok(false),
     };
     releases::release(app, ctx, &envelope, &asked, |ctx, claims| {
-        let key = SIGNING.signing(ctx)?;
+        let key = SIGNING.signing(app, ctx)?;
         let signature = key.sign(claims, &payload)?;
         let issued = Issued {
             signature: Some(IssuedSignature { kid: key.kid }),

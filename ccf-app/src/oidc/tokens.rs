@@ -1,7 +1,7 @@
 //! Tokens for clean rooms (endpoint E18).
 //!
 //! A token is a JWS in compact form, PS256, with the claims `aud`, `exp`, `iss`, `jti`, `nbf`, `sub` and `iat` that the caller asks for, as far as
-//! [policy](super::policy) allows them, and `contractId`, which is not the caller's choice: whoever accepts tokens can tell by it under which
+//! [policy] allows them, and `contractId`, which is not the caller's choice: whoever accepts tokens can tell by it under which
 //! contract the code acts.
 
 use base64::Engine;
@@ -105,7 +105,7 @@ fn token(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
         made: |ctx, contract, subject| policy::is_listed(ctx, contract, subject),
     };
     releases::release(app, ctx, &envelope, &asked, |ctx, claims| {
-        let key = ISSUER.signing(ctx)?;
+        let key = ISSUER.signing(app, ctx)?;
         let policy = policy::of_contract(ctx, &contract)?;
         let issuers = policy.issuers()?;
         let asked = request.iss.as_deref();

@@ -19,6 +19,7 @@ mod releases;
 mod secrets;
 mod signing;
 mod strict;
+mod tokens;
 
 use attestation::{ClientKey, TrustAnchors, simulated};
 use base64::Engine;

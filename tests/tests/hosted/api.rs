@@ -5,11 +5,18 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use governance::client::Request;
 use governance::member::Actions;
 use serde_json::{Value, json};
+use tests::scenarios;
 use tests::scene::{CONTRACT, Scene};
+use tests::service::Host;
 
-#[test]
-fn the_document_that_is_served_is_the_one_that_is_checked_in() {
-    let scene = Scene::set();
+scenarios!(
+    the_document_that_is_served_is_the_one_that_is_checked_in,
+    members_enable_an_issuer_and_agreed_code_gets_its_tokens,
+    a_contract_has_its_authority_and_the_service_signs,
+);
+
+fn the_document_that_is_served_is_the_one_that_is_checked_in(host: &Host) {
+    let scene = Scene::on(host);
     let client = scene.members[0].client();
     let get = |path: &str| -> Value {
         let response = client.send(Request::get(path.to_owned())).unwrap();
@@ -19,10 +26,9 @@ fn the_document_that_is_served_is_the_one_that_is_checked_in() {
     let kept: Value = serde_json::from_str(include_str!("../../../ccf-app/openapi.json")).unwrap();
     assert_eq!(served["openapi"], "3.1.0");
     assert_eq!(served["servers"], kept["servers"]);
-    assert_eq!(
-        served["components"]["schemas"],
-        kept["components"]["schemas"]
-    );
+    for (name, schema) in kept["components"]["schemas"].as_object().unwrap() {
+        assert_eq!(served["components"]["schemas"][name], *schema, "{name}");
+    }
     for (path, operations) in kept["paths"].as_object().unwrap() {
         assert_eq!(served["paths"][path], *operations, "{path}");
     }
@@ -30,9 +36,8 @@ fn the_document_that_is_served_is_the_one_that_is_checked_in() {
     assert_eq!(schema["$ref"], "#/$defs/ReleaseRecord");
 }
 
-#[test]
-fn members_enable_an_issuer_and_agreed_code_gets_its_tokens() {
-    let scene = Scene::set();
+fn members_enable_an_issuer_and_agreed_code_gets_its_tokens(host: &Host) {
+    let scene = Scene::on(host);
     let actions = Actions::new()
         .action("enable_oidc_issuer", json!({ "kid": "k" }))
         .action(
@@ -96,5 +101,56 @@ fn members_enable_an_issuer_and_agreed_code_gets_its_tokens() {
     assert_eq!(
         record["record"]["token"]["iss"],
         "https://issuer.example.com"
+    );
+}
+
+fn a_contract_has_its_authority_and_the_service_signs(host: &Host) {
+    let scene = Scene::on(host);
+    let actions = Actions::new()
+        .action("enable_ca", json!({ "contractId": CONTRACT }))
+        .action("enable_signing", json!({ "kid": "s" }));
+    scene.service.accept(&scene.members, &actions);
+    let client = scene.members[0].client();
+    let post = |path: &str, body: &Value| -> Value {
+        let request = Request::post(path.to_owned()).json(body).unwrap();
+        client.send(request).unwrap().json().unwrap()
+    };
+    let ca = format!("/app/contracts/{CONTRACT}/ca");
+    let made = post(&format!("{ca}/generateSigningKey"), &json!({}));
+    assert_eq!(made, json!({ "requestId": "1" }));
+    let status = post(&format!("{ca}/status"), &json!({}));
+    assert_eq!(status["enabled"], true);
+    let made = post("/app/signing/generateSigningKey", &json!({}));
+    assert_eq!(made, json!({ "reqId": "1", "kid": "s-1" }));
+
+    let key = scene.room.key();
+    let unwrapped = |answer: &Value| -> Vec<u8> {
+        let wrapped = STANDARD.decode(answer["value"].as_str().unwrap()).unwrap();
+        key.unwrap(&wrapped).unwrap().to_vec()
+    };
+    let envelope =
+        || -> Value { serde_json::from_slice(&scene.room.request_body().unwrap()).unwrap() };
+    let mut sign = envelope();
+    sign["payload"] = STANDARD.encode("a payload").into();
+    let signature = post(&format!("/app/contracts/{CONTRACT}/signing/sign"), &sign);
+    assert_eq!(STANDARD.decode(unwrapped(&signature)).unwrap().len(), 256);
+
+    let request = json!({
+        "publicKey": key.public_key_pem(), "subjectName": "CN=room",
+        "subjectAlternateNames": ["dNSName:localhost"], "validityPeriodDays": 1,
+    });
+    let data = serde_json::to_vec(&request).unwrap();
+    let mut certify = envelope();
+    certify["data"] = STANDARD.encode(&data).into();
+    certify["sign"] = json!({
+        "publicKey": STANDARD.encode(key.public_key_pem()),
+        "signature": STANDARD.encode(key.sign(&data).unwrap()),
+    });
+    let certified = post(&format!("{ca}/generateEndorsedCert"), &certify);
+    let certified: Value = serde_json::from_slice(&unwrapped(&certified)).unwrap();
+    let certificate = certified["cert"].as_str().unwrap();
+    assert!(
+        certificate.starts_with("-----BEGIN CERTIFICATE-----"),
+        "{certificate}"
     );
 }
