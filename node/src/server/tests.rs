@@ -172,9 +172,18 @@ impl Rig {
         identity: Option<(&str, &IdentityKey)>,
         alpn: &[&str],
     ) -> StreamOwned<ClientConnection, TcpStream> {
+        self.connect_over(rustls::ALL_VERSIONS, identity, alpn)
+    }
+
+    fn connect_over(
+        &self,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+        identity: Option<(&str, &IdentityKey)>,
+        alpn: &[&str],
+    ) -> StreamOwned<ClientConnection, TcpStream> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap()
             .with_root_certificates(self.roots.clone());
         let mut config = match identity {
@@ -296,6 +305,57 @@ fn a_self_signed_client_certificate_is_handed_on() {
             .unwrap()
             .ends_with(&format!("1 {length}"))
     );
+}
+
+/// The certificate without what version 3 added: the version and the extensions. Nobody looks at its signature.
+fn version_1(pem: &str) -> String {
+    use x509_parser::asn1_rs::{Any, FromDer};
+    fn elements(mut rest: &[u8]) -> Vec<&[u8]> {
+        let mut all = Vec::new();
+        while !rest.is_empty() {
+            let (after, _) = Any::from_der(rest).unwrap();
+            all.push(&rest[..rest.len() - after.len()]);
+            rest = after;
+        }
+        all
+    }
+    fn sequence(content: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+        [&[0x30, 0x82, length[0], length[1]], content].concat()
+    }
+    let der = crate::identity::certificate_der(pem).unwrap();
+    let outer = elements(Any::from_der(&der).unwrap().1.data);
+    let parts = elements(Any::from_der(outer[0]).unwrap().1.data);
+    let old = sequence(&parts[1..7].concat());
+    let der = sequence(&[&old, outer[1], outer[2]].concat());
+    let text = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, der);
+    format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+}
+
+#[test]
+fn d01_certificates_of_version_1_are_as_good() {
+    let rig = Rig::new(Limits::default());
+    let (key, other) = (
+        IdentityKey::generate().unwrap(),
+        IdentityKey::generate().unwrap(),
+    );
+    let subject = Subject {
+        name: "CN=member".into(),
+        alternative_names: vec![],
+    };
+    let pem = version_1(&self_signed_node(&key, &subject, validity()).unwrap());
+    let length = crate::identity::certificate_der(&pem).unwrap().len();
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let mut stream = rig.connect_over(&[version], Some((&pem, &key)), &[]);
+        stream.write_all(post("x").as_bytes()).unwrap();
+        let text = answer(&mut stream).unwrap();
+        assert!(text.ends_with(&format!("1 {length}")), "{text}");
+        let mut stream = rig.connect_over(&[version], Some((&pem, &other)), &[]);
+        let outcome = stream
+            .write_all(post("x").as_bytes())
+            .and_then(|()| answer(&mut stream));
+        assert!(outcome.is_err(), "{outcome:?}");
+    }
 }
 
 #[test]

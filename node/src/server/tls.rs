@@ -15,13 +15,21 @@ use rustls::crypto::aws_lc_rs::cipher_suite::{
     TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
     TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384,
 };
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature,
+    verify_tls13_signature, verify_tls13_signature_with_raw_key,
+};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
+use rustls::pki_types::{
+    CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer, UnixTime,
+};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme};
+use x509_parser::asn1_rs::{Any, Sequence};
+use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
+use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::identity::IdentityKey;
 
@@ -139,12 +147,10 @@ impl ClientCertVerifier for AnyClientCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
+        let known = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, known).or_else(|error| {
+            signed_by_version_1(message, certificate, signature, known).ok_or(error)
+        })
     }
 
     fn verify_tls13_signature(
@@ -153,12 +159,12 @@ impl ClientCertVerifier for AnyClientCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
+        let known = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, known).or_else(|error| {
+            let key = version_1_key(certificate).ok_or(error)?;
+            let key = SubjectPublicKeyInfoDer::from(key);
+            verify_tls13_signature_with_raw_key(message, &key, signature, known)
+        })
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -166,4 +172,42 @@ impl ClientCertVerifier for AnyClientCertificate {
             .signature_verification_algorithms
             .supported_schemes()
     }
+}
+
+/// The public key, DER, of a certificate of version 1: the library reads version 3 only, but old tools still make these, and the key
+/// in them proves as much.
+fn version_1_key(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
+    match X509Certificate::from_der(certificate) {
+        Ok(([], parsed)) if parsed.version() == X509Version::V1 => {
+            Some(parsed.public_key().raw.to_vec())
+        }
+        _ => None,
+    }
+}
+
+/// The signature of a TLS 1.2 handshake, by the key of a certificate of version 1.
+fn signed_by_version_1(
+    message: &[u8],
+    certificate: &CertificateDer<'_>,
+    signature: &DigitallySignedStruct,
+    known: &WebPkiSupportedAlgorithms,
+) -> Option<HandshakeSignatureValid> {
+    let key = version_1_key(certificate)?;
+    // SubjectPublicKeyInfo is the algorithm and the key's bits (RFC 5280, section 4.1).
+    let (_, info) = Sequence::from_der(&key).ok()?;
+    let (_, algorithm) = Any::from_der(&info.content).ok()?;
+    let (_, parsed) = SubjectPublicKeyInfo::from_der(&key).ok()?;
+    let (_, candidates) = known
+        .mapping
+        .iter()
+        .find(|(scheme, _)| *scheme == signature.scheme)?;
+    candidates
+        .iter()
+        .filter(|candidate| candidate.public_key_alg_id().as_ref() == algorithm.data)
+        .any(|candidate| {
+            let bits = &parsed.subject_public_key.data;
+            let verified = candidate.verify_signature(bits, message, signature.signature());
+            verified.is_ok()
+        })
+        .then(HandshakeSignatureValid::assertion)
 }
