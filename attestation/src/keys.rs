@@ -64,6 +64,18 @@ impl RsaKey {
     }
 }
 
+/// Verifies a payload signature by a key that nothing attests: RSASSA-PSS, SHA-256, salt 32. It shows that whoever holds the key
+/// signed, and says nothing of who that is.
+///
+/// # Errors
+/// KEY-04, also for a key that cannot be used.
+pub fn verify_payload(key_pem: &[u8], data: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+    match RsaKey::from_pem(key_pem) {
+        Ok(key) if key.verifies(data, signature) => Ok(()),
+        _ => Err(SignatureError::Invalid),
+    }
+}
+
 /// Longest accepted PEM text; an RSA-4096 key needs 800 bytes.
 const PEM_LIMIT: usize = 4096;
 

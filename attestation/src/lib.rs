@@ -95,7 +95,7 @@ pub use cvm::{
 };
 pub use error::{Check, Class, EvidenceError};
 pub use evidence::Evidence;
-pub use keys::{KeyError, SignatureError};
+pub use keys::{KeyError, SignatureError, verify_payload};
 pub use policy::{PlatformPolicy, UvmIssuer};
 pub use time::UnixTime;
 pub use uvm::{UvmForm, UvmStatement};

@@ -1,8 +1,18 @@
 //! Who calls: members and users by certificate, users by token (application specification, section 1.1).
 
-use ccf_rs::{Auth, Caller, Context, Error, MemberId, Result, Table};
+mod members;
+mod tenant;
+mod token;
+
+use ccf_rs::{Auth, Caller, Context, Error, JwtClaims, MemberId, Raw, Result, Table, UserId};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::json;
+
+use crate::users::{Identity, identity};
+
+pub(crate) use members::{active_member, counted_members, is_member};
+pub(crate) use tenant::tenant;
+pub(crate) use token::{Token, admits};
 
 use crate::membership;
 
@@ -14,9 +24,11 @@ pub(crate) const PEOPLE_OR_ANYONE: [Auth; 4] =
     [Auth::MemberCert, Auth::UserCert, Auth::Jwt, Auth::Anonymous];
 
 /// How a caller who is not [`registered`] is refused.
-pub(crate) const NOT_REGISTERED: [(u16, &str); 3] = [
+pub(crate) const NOT_REGISTERED: [(u16, &str); 5] = [
     (403, "CallerNotAuthorized"),
     (403, "CallerTenantNotAuthorized"),
+    (403, "CallerIssuerNotAuthorized"),
+    (403, "CallerAudienceNotAuthorized"),
     membership::NO_PART,
 ];
 
@@ -40,10 +52,12 @@ pub(crate) enum Kind {
     TokenUser,
 }
 
-/// The caller, if registered and, for what is about a contract, one who takes part in it (H14): members and users are; a token's `oid` must be a registered identity of the token's tenant.
+/// The caller, if registered and, for what is about a contract, one who takes part in it (H14). Members and users are registered; a token must be
+/// of a registered identity: one of its object id, of its tenant, and of its issuer where the issuer is recorded (W7, H13).
 ///
 /// # Errors
-/// 403 `CallerNotAuthorized`, 403 `CallerTenantNotAuthorized`, 403 `NotInContract`, 400 `UnknownAuthenticationPolicy`.
+/// 403 `CallerNotAuthorized`, 403 `CallerTenantNotAuthorized`, 403 `CallerIssuerNotAuthorized`, 403
+/// `CallerAudienceNotAuthorized`, 403 `NotInContract`, 400 `UnknownAuthenticationPolicy`.
 pub(crate) fn registered<C: Context>(ctx: &mut C) -> Result<Person> {
     let person = identified(ctx)?;
     membership::check_path(ctx, &person)?;
@@ -67,99 +81,82 @@ fn identified<C: Context>(ctx: &mut C) -> Result<Person> {
             ));
         }
     };
-    let claim = |name: &str| claims.payload.get(name).and_then(Value::as_str);
-    let refused = |code, message: &str| Err(Error::refused(403, code, message));
-    let Some(oid) = claim("oid").filter(|oid| !oid.is_empty()) else {
-        return refused("CallerNotAuthorized", "The token has no object id.");
-    };
-    let Some(identity) = ctx.read(&IDENTITIES).get(&oid.to_owned())? else {
-        return refused("CallerNotAuthorized", "The caller is not registered.");
-    };
-    let tenant = identity.data.get("tenantId").and_then(Value::as_str);
-    if tenant.is_none() || tenant != claim("tid") {
-        return refused(
-            "CallerTenantNotAuthorized",
-            "The caller is registered in another tenant.",
-        );
-    }
-    Ok(person(Kind::TokenUser, oid))
+    Ok(person(Kind::TokenUser, &token_user(ctx, &claims)?))
 }
 
-/// The calling member, who must be Active: joining is not enough to decide about a contract.
+/// The same for a request that changes something: a member must be Active (W16).
 ///
 /// # Errors
-/// 403 `CallerNotAuthorized`.
-pub(crate) fn active_member<C: Context>(ctx: &mut C) -> Result<MemberId> {
-    let refused = |message: &str| Err(Error::refused(403, "CallerNotAuthorized", message));
-    let Caller::Member(id) = ctx.caller().clone() else {
-        return refused("The caller is not a member.");
+/// As [`registered`].
+pub(crate) fn acting<C: Context>(ctx: &mut C) -> Result<Person> {
+    let person = registered(ctx)?;
+    if person.kind == Kind::Member {
+        active_member(ctx)?;
+    }
+    Ok(person)
+}
+
+/// Whether somebody of this id, whatever their kind, is registered now.
+pub(crate) fn is_known<C: Context>(ctx: &mut C, id: &str) -> Result<bool> {
+    Ok(is_certificate_holder(ctx, id)? || identity(ctx, id)?.is_some())
+}
+
+static USERS: Table<UserId, Vec<u8>, Raw> = Table::raw("public:ccf.gov.users.certs");
+
+fn is_certificate_holder<C: Context>(ctx: &mut C, id: &str) -> Result<bool> {
+    Ok(is_member(ctx, id)? || ctx.read(&USERS).has(&UserId(id.to_owned()))?)
+}
+
+/// Object id of a token's registered user.
+fn token_user<C: Context>(ctx: &mut C, claims: &JwtClaims) -> Result<String> {
+    let token = Token::of(claims)?;
+    let Some(oid) = token.text("oid").filter(|oid| !oid.is_empty()) else {
+        return Err(refused("The token has no object id."));
     };
-    match ctx.read(&MEMBERS).get(&id)? {
-        Some(info) if info.status == "Active" => {
-            let member = Person {
-                kind: Kind::Member,
-                id: id.0.clone(),
-            };
-            membership::check_path(ctx, &member)?;
-            Ok(id)
-        }
-        _ => refused("The member is not active: acknowledge the state digest first."),
+    let Some(known) = identity(ctx, oid)? else {
+        return Err(refused("The caller is not registered."));
+    };
+    // An issuer chooses object ids. One that is the id of a certificate holder would speak for somebody else.
+    if is_certificate_holder(ctx, oid)? {
+        return Err(refused("The object id is that of a member or user."));
+    }
+    matches(ctx, oid, &known, &token)?;
+    Ok(oid.to_owned())
+}
+
+fn matches<C: Context>(ctx: &mut C, oid: &str, known: &Identity, token: &Token) -> Result<()> {
+    if known.tenant().is_none() || known.tenant() != token.text("tid") {
+        return Err(Error::refused(
+            403,
+            "CallerTenantNotAuthorized",
+            "The caller is registered in another tenant.",
+        ));
+    }
+    if known.issuer().is_some_and(|want| want != token.issuer()) {
+        return Err(token::other_issuer(token.issuer()));
+    }
+    let audience = token.claim("aud");
+    if !known.accepts_audience(audience) {
+        return Err(Error::refused(
+            403,
+            "CallerAudienceNotAuthorized",
+            "The token was issued for another audience.",
+        )
+        .with_detail(json!({ "got": audience })));
+    }
+    match known.acceptance(ctx)? {
+        Some(accepted) if !accepted.is_by(oid, token) => Err(refused(
+            "The identity is registered by an invitation that somebody else took up.",
+        )),
+        _ => Ok(()),
     }
 }
 
-/// Whether somebody of this id is a member now.
-pub(crate) fn is_member<C: Context>(ctx: &mut C, id: &str) -> Result<bool> {
-    ctx.read(&MEMBERS).has(&MemberId(id.to_owned()))
+fn refused(message: &str) -> Error {
+    Error::refused(403, "CallerNotAuthorized", message)
 }
 
-static MEMBERS: Table<MemberId, MemberInfo> = Table::json("public:ccf.gov.members.info");
-static IDENTITIES: Table<String, Identity> = Table::json("public:ccf.gov.user_identities");
-
-#[derive(Serialize, Deserialize)]
-struct MemberInfo {
-    status: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Identity {
-    #[serde(default)]
-    data: Value,
-}
-
-/// The tenant a caller belongs to: what member or user data say, or the token.
-pub(crate) fn tenant<C: Context>(ctx: &mut C, person: &Person) -> Result<Option<String>> {
-    let data = match (person.kind, ctx.caller()) {
-        (Kind::Member, _) => {
-            let row = ctx.read(&MEMBER_DATA).get(&person.id)?;
-            row.unwrap_or_default().member_data
-        }
-        (Kind::User, _) => {
-            let row = ctx.read(&USER_DATA).get(&person.id)?;
-            row.unwrap_or_default().user_data
-        }
-        (Kind::TokenUser, Caller::Jwt(claims)) => {
-            let tenant = claims.payload.get("tid").and_then(Value::as_str);
-            return Ok(tenant.map(str::to_owned));
-        }
-        (Kind::TokenUser, _) => return Ok(None),
-    };
-    let tenant = data.get("tenantId").and_then(Value::as_str);
-    Ok(tenant
-        .filter(|tenant| !tenant.is_empty())
-        .map(str::to_owned))
-}
-
-static MEMBER_DATA: Table<String, MemberData> = Table::json("public:ccf.gov.members.info");
-static USER_DATA: Table<String, UserData> = Table::json("public:ccf.gov.users.info");
-
-#[derive(Default, Serialize, Deserialize)]
-struct MemberData {
-    #[serde(default)]
-    member_data: Value,
-}
-
-#[derive(Default, Serialize, Deserialize)]
-struct UserData {
-    #[serde(default)]
-    user_data: Value,
+/// A member's id from its text.
+fn member_id(id: &str) -> MemberId {
+    MemberId(id.to_owned())
 }

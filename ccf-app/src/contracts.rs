@@ -8,8 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ccf_rs::{
-    Auth, Context, Endpoints, Error, MemberId, Raw, ReadContext, Reply, Result, Seqno, Table, TxId,
-    WriteContext,
+    Auth, Context, Endpoints, Error, MemberId, Raw, ReadContext, Reply, Result, Table, WriteContext,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,9 +19,10 @@ use crate::App;
 use crate::callers::{NOT_ACTIVE, NOT_REGISTERED, PEOPLE, active_member, registered};
 use crate::governed;
 use crate::ids::ContractId;
-use crate::json::{given, given_raw};
+use crate::json::{given_raw, same};
 use crate::membership;
 use crate::proposals;
+use crate::versions;
 
 pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
     endpoints
@@ -62,21 +62,6 @@ pub(crate) fn is_accepted<C: Context>(ctx: &mut C, contract: &ContractId) -> Res
 /// Whether there is a draft of a contract, or the consortium accepted it: a contract accepted without a draft exists (W10).
 pub(crate) fn exists<C: Context>(ctx: &mut C, contract: &ContractId) -> Result<bool> {
     Ok(ctx.read(&DRAFTS).has(&contract.as_str().to_owned())? || is_accepted(ctx, contract)?)
-}
-
-/// The version of a write: the id of its transaction.
-///
-/// # Errors
-/// 503 `ViewNotKnown` when this node does not know the view of the position.
-pub(crate) fn version<C: Context>(ctx: &mut C, seqno: Seqno) -> Result<TxId> {
-    match ctx.view_of(seqno)? {
-        Some(view) => Ok(TxId { view, seqno }),
-        None => Err(Error::refused(
-            503,
-            "ViewNotKnown",
-            "This node does not know the view of the version yet.",
-        )),
-    }
 }
 
 static DRAFTS: Table<String, Draft> = Table::json("public:contracts");
@@ -163,7 +148,7 @@ struct ListQuery {
     state: Option<String>,
 }
 
-fn list(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
+fn list(app: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
     let person = registered(ctx)?;
     let query: ListQuery = ctx.queries()?;
     let state = query.state.filter(|state| !state.is_empty());
@@ -173,10 +158,11 @@ fn list(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
         None => drafts.union(&accepted).collect(),
         Some("Accepted") => accepted.iter().collect(),
         Some(state @ ("Proposed" | "Draft")) => {
-            let proposed = proposed_ids(ctx)?;
+            let open = proposals::open(app, ctx)?;
+            let proposed = |id: &str| !open.about(SET_CONTRACT, id).is_empty();
             drafts
                 .difference(&accepted)
-                .filter(|id| proposed.contains(*id) == (state == "Proposed"))
+                .filter(|id| proposed(id) == (state == "Proposed"))
                 .collect()
         }
         Some(other) => {
@@ -198,15 +184,6 @@ fn list(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
         }
     }
     Reply::json(&List { value })
-}
-
-fn proposed_ids<C: Context>(ctx: &mut C) -> Result<BTreeSet<String>> {
-    Ok(proposals::open(ctx)?
-        .iter()
-        .flat_map(|proposal| &proposal.actions)
-        .filter(|action| action.name == SET_CONTRACT)
-        .filter_map(proposals::Action::contract)
-        .collect())
 }
 
 const SET_CONTRACT: &str = "set_contract";
@@ -238,9 +215,8 @@ fn put(_: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
         ));
     };
     let key = contract.as_str().to_owned();
-    if let Some(seqno) = ctx.read(&DRAFTS).previous_write(&key)? {
-        let current = version(ctx, seqno)?;
-        check_version(&body.version, current)?;
+    if let Some(current) = versions::of_row(ctx, &DRAFTS, &key)? {
+        versions::check("ContractAlreadyExists", &body.version, current)?;
     }
     let earlier = ctx.read(&DRAFTS).get(&key)?;
     let created_by = match earlier {
@@ -259,34 +235,14 @@ fn put(_: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
     Ok(Reply::ok())
 }
 
-/// A change must name the version it changes.
-fn check_version(given_version: &Value, current: TxId) -> Result<()> {
-    if !given(given_version) {
-        return Err(Error::refused(
-            409,
-            "ContractAlreadyExists",
-            "The contract exists. To change it, name its version.",
-        ));
-    }
-    if given_version.as_str() != Some(current.to_string().as_str()) {
-        return Err(Error::refused(
-            412,
-            "PreconditionFailed",
-            "The contract has changed since this version.",
-        )
-        .with_detail(json!({ "got": given_version, "want": current })));
-    }
-    Ok(())
-}
-
-fn show(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
+fn show(app: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
     registered(ctx)?;
     let contract: ContractId = ctx.path("contractId")?;
     if let Some(shown) = accepted(ctx, &contract)? {
         return Reply::json(&shown);
     }
     let draft = ctx.read(&DRAFTS).get(&contract.as_str().to_owned())?;
-    if let Some(shown) = proposed(ctx, &contract, draft.as_ref())? {
+    if let Some(shown) = proposed(app, ctx, &contract, draft.as_ref())? {
         return Reply::json(&shown);
     }
     let Some(draft) = draft else {
@@ -311,13 +267,8 @@ fn version_in<C: Context, V: Serialize + serde::de::DeserializeOwned>(
     table: &Table<String, V>,
     contract: &ContractId,
 ) -> Result<Option<Value>> {
-    match ctx
-        .read(table)
-        .previous_write(&contract.as_str().to_owned())?
-    {
-        Some(seqno) => Ok(Some(json!(version(ctx, seqno)?))),
-        None => Ok(None),
-    }
+    let version = versions::of_row(ctx, table, &contract.as_str().to_owned())?;
+    Ok(version.map(|version| json!(version)))
 }
 
 fn accepted<'a, C: Context>(ctx: &mut C, contract: &'a ContractId) -> Result<Option<Shown<'a>>> {
@@ -344,6 +295,7 @@ fn accepted<'a, C: Context>(ctx: &mut C, contract: &'a ContractId) -> Result<Opt
 }
 
 fn proposed<'a, C: Context>(
+    app: &App,
     ctx: &mut C,
     contract: &'a ContractId,
     draft: Option<&Draft>,
@@ -352,37 +304,25 @@ fn proposed<'a, C: Context>(
     struct SetContract {
         contract: Option<Proposed>,
     }
-    for proposal in proposals::open(ctx)? {
-        let action = proposal.actions.iter().find(|action| {
-            action.name == SET_CONTRACT && action.contract().as_deref() == Some(contract.as_str())
+    let open = proposals::open(app, ctx)?;
+    let Some((proposal_id, action)) = open.about(SET_CONTRACT, contract.as_str()).first() else {
+        return Ok(None);
+    };
+    let copy = action
+        .args::<SetContract>()
+        .and_then(|args| args.contract)
+        .unwrap_or(Proposed {
+            data: None,
+            version: None,
         });
-        let Some(action) = action else { continue };
-        let copy = action
-            .args::<SetContract>()
-            .and_then(|args| args.contract)
-            .unwrap_or(Proposed {
-                data: None,
-                version: None,
-            });
-        let differs = draft.is_some_and(|draft| !same(copy.data.as_deref(), Some(&draft.data)));
-        return Ok(Some(Shown {
-            id: contract,
-            state: State::Proposed,
-            version: copy.version,
-            data: copy.data,
-            proposal_id: proposal.id,
-            final_votes: None,
-            draft_matches: differs.then_some(false),
-        }));
-    }
-    Ok(None)
-}
-
-/// Whether two JSON texts say the same.
-fn same(a: Option<&RawValue>, b: Option<&RawValue>) -> bool {
-    let read = |raw: &RawValue| serde_json::from_str::<Value>(raw.get()).ok();
-    match (a.and_then(read), b.and_then(read)) {
-        (Some(a), Some(b)) => a == b,
-        _ => false,
-    }
+    let differs = draft.is_some_and(|draft| !same(copy.data.as_deref(), Some(&draft.data)));
+    Ok(Some(Shown {
+        id: contract,
+        state: State::Proposed,
+        version: copy.version,
+        data: copy.data,
+        proposal_id: proposal_id.clone(),
+        final_votes: None,
+        draft_matches: differs.then_some(false),
+    }))
 }

@@ -39,20 +39,25 @@ struct Shown {
     data: Option<Box<RawValue>>,
 }
 
-fn spec(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
-    show(ctx, &SPECS, "set_deployment_spec")
+fn spec(app: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
+    show(app, ctx, &SPECS, "set_deployment_spec")
 }
 
-fn info(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
-    show(ctx, &INFOS, "set_deployment_info")
+fn info(app: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
+    show(app, ctx, &INFOS, "set_deployment_info")
 }
 
-fn show(ctx: &mut ReadContext<'_>, table: &Table<String, Deployed>, action: &str) -> Result<Reply> {
+fn show(
+    app: &App,
+    ctx: &mut ReadContext<'_>,
+    table: &Table<String, Deployed>,
+    action: &str,
+) -> Result<Reply> {
     let contract: ContractId = ctx.path("contractId")?;
     let data = match ctx.read(table).get(&contract.as_str().to_owned())? {
         Some(deployed) => deployed.data,
         None => RawValue::from_string("{}".to_owned()).ok(),
     };
-    let proposal_ids = proposals::concerning(ctx, &[action], contract.as_str())?;
+    let proposal_ids = proposals::concerning(app, ctx, &[action], contract.as_str())?;
     Reply::json(&Shown { proposal_ids, data })
 }

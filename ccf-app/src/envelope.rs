@@ -61,6 +61,9 @@ pub(crate) struct Envelope {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     data: Value,
+    /// Of events only: milliseconds since 1970, up to 13 digits. Outside the signature of the payload.
+    #[serde(default)]
+    pub(crate) timestamp: Value,
     /// A challenge of this service, which the evidence answers.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
@@ -145,6 +148,16 @@ impl Envelope {
             &self.encrypt,
             "EncryptionMissing",
             "The request has no encryption key.",
+        )
+    }
+
+    /// # Errors
+    /// 400 `SignatureMissing`.
+    pub(crate) fn require_signature(&self) -> Result<()> {
+        require(
+            &self.sign,
+            "SignatureMissing",
+            "The request has no signature.",
         )
     }
 
@@ -250,6 +263,38 @@ impl Envelope {
         let data = self.data.as_str().and_then(decode).unwrap_or_default();
         freshness::check_request(ctx, &self.request, &self.challenge, &data, &claims)?;
         Ok(claims)
+    }
+
+    /// The same for an event, where the attested key is the one that signs, nothing is encrypted, and a signature over the request covers
+    /// the timestamp too: behind the payload and a line feed (H15). Whether there was such a signature.
+    ///
+    /// # Errors
+    /// As [`Envelope::appraise`]; 400 `SignatureMismatch` for a key that cannot sign.
+    pub(crate) fn appraise_event<C: Context>(
+        &self,
+        ctx: &mut C,
+        verified: &VerifiedEvidence,
+        policy: &ContractPolicy,
+        delegate: Option<&ClaimPolicy>,
+    ) -> Result<(AppraisedClaims, bool)> {
+        let policies = Policies {
+            contract: &policy.claims,
+            delegate,
+        };
+        let claims = verified
+            .appraise_answering(&policies, &self.signing_key(), self.challenge())
+            .map_err(|error| match error.check() {
+                Check::Key02 => signature_mismatch(Some(Check::Key02)),
+                _ => refusal(&error, policy),
+            })?;
+        let mut data = self.data.as_str().and_then(decode).unwrap_or_default();
+        data.push(b'\n');
+        match &self.timestamp {
+            Value::String(text) => data.extend_from_slice(text.as_bytes()),
+            other => data.extend_from_slice(other.to_string().as_bytes()),
+        }
+        freshness::check_request(ctx, &self.request, &self.challenge, &data, &claims)?;
+        Ok((claims, given(&self.request)))
     }
 
     /// The payload, signed by the attested key.

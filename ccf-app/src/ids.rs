@@ -63,6 +63,16 @@ names! {
     DelegateId up to 640;
     /// A release record within its contract.
     ReleaseId up to 64;
+    /// A document.
+    DocumentId up to 256;
+    /// A proposal of users, named by its proposer.
+    UserProposalId up to 256;
+    /// A proposal of the consortium.
+    ProposalId up to 256;
+    /// A registered user: the object id in the user's tokens.
+    IdentityId up to 256;
+    /// An invitation.
+    InvitationId up to 256;
 }
 
 fn is_name(text: &str, most: usize) -> bool {

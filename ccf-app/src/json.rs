@@ -21,6 +21,15 @@ pub(crate) fn given_raw(value: &RawValue) -> bool {
     }
 }
 
+/// Whether two JSON texts say the same.
+pub(crate) fn same(a: Option<&RawValue>, b: Option<&RawValue>) -> bool {
+    let read = |raw: &RawValue| serde_json::from_str::<Value>(raw.get()).ok();
+    match (a.and_then(read), b.and_then(read)) {
+        (Some(a), Some(b)) => a == b,
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

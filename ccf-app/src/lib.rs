@@ -9,19 +9,25 @@ mod callers;
 mod contracts;
 mod delegates;
 mod deployment;
+mod documents;
 mod envelope;
+mod events;
 mod evidence;
 mod explain;
+mod flags;
 mod freshness;
 mod governed;
+mod history;
 mod ids;
 mod json;
 mod membership;
 mod oidc;
 mod options;
+mod paging;
 mod platform;
 mod policies;
 mod private;
+mod proposal_history;
 mod proposals;
 mod recoveries;
 mod releases;
@@ -32,6 +38,9 @@ mod service_keys;
 mod signing;
 #[cfg(test)]
 mod tests;
+mod user_proposals;
+mod users;
+mod versions;
 
 use std::sync::Arc;
 
@@ -54,6 +63,7 @@ pub fn application(settings: Settings) -> Application {
         denials: releases::Counters::default(),
         keys: service_keys::Cache::default(),
         challenges: freshness::Challenges::new(),
+        proposals: proposals::Cache::default(),
     });
     let nouns = [
         contracts::endpoints,
@@ -68,6 +78,11 @@ pub fn application(settings: Settings) -> Application {
         oidc::endpoints,
         signing::endpoints,
         ca::endpoints,
+        events::endpoints,
+        documents::endpoints,
+        user_proposals::endpoints,
+        users::endpoints,
+        proposal_history::endpoints,
     ];
     let endpoints = nouns
         .into_iter()
@@ -76,6 +91,7 @@ pub fn application(settings: Settings) -> Application {
         title: "Clean room governance",
         version: env!("CARGO_PKG_VERSION"),
         endpoints: endpoints.build(),
+        indexed: vec![events::EVENTS, proposals::INFOS_NAME],
     })
 }
 
@@ -86,4 +102,5 @@ struct App {
     denials: releases::Counters,
     keys: service_keys::Cache,
     challenges: freshness::Challenges,
+    proposals: proposals::Cache,
 }

@@ -12,13 +12,16 @@ use ccf_rs::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::App;
 use crate::callers::{
-    NOT_ACTIVE, NOT_REGISTERED, PEOPLE, PEOPLE_OR_ANYONE, active_member, is_member, registered,
+    NOT_ACTIVE, NOT_REGISTERED, PEOPLE, PEOPLE_OR_ANYONE, Token, active_member, admits, is_member,
+    registered,
 };
 use crate::contracts;
 use crate::envelope::{self, Envelope};
+use crate::flags::{DISABLED, ENABLED, Flags};
 use crate::ids::ContractId;
 use crate::policies;
 use crate::proposals;
@@ -67,16 +70,23 @@ const NOT_CHANGED: [(u16, &str); 2] = [(400, "InvalidOption"), (400, "ContractNo
 /// Members who disabled the execution of a contract and still are members.
 pub(crate) fn disabled_by<C: Context>(ctx: &mut C, contract: &ContractId) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    for (member, status) in flags(ctx, contract)? {
-        if status == DISABLED && is_member(ctx, &member)? {
-            found.push(member);
+    for member in flags(ctx, contract)?.disabled() {
+        if is_member(ctx, member)? {
+            found.push(member.clone());
         }
     }
     Ok(found)
 }
 
-const ENABLED: &str = "enabled";
-const DISABLED: &str = "disabled";
+/// The answer while members have disabled the execution of a contract.
+pub(crate) fn disabled(members: &[String]) -> Error {
+    Error::refused(
+        403,
+        "ContractDisabled",
+        "A member disabled the execution of the contract.",
+    )
+    .with_detail(json!({ "disabledBy": members }))
+}
 
 /// The answer to a question for a status.
 #[derive(Serialize, JsonSchema)]
@@ -122,9 +132,31 @@ impl Status {
     }
 }
 
-/// Flags of one contract: a JSON text that holds an array of pairs, as existing readers of the ledger expect.
+/// Who may ask for the status of an option: whoever is registered, a clean room with evidence that matches the contract's policy, or
+/// the holder of a token that it admits (W32).
+pub(crate) fn check_asking<C: Context>(
+    app: &App,
+    ctx: &mut C,
+    contract: &ContractId,
+) -> Result<()> {
+    if matches!(ctx.caller(), Caller::Anonymous | Caller::Unasked) {
+        return check_evidence(app, ctx, contract);
+    }
+    let Err(refusal) = registered(ctx) else {
+        return Ok(());
+    };
+    if let Caller::Jwt(claims) = ctx.caller().clone() {
+        let policy = policies::of_contract(ctx, contract)?;
+        if Token::of(&claims).is_ok_and(|token| admits(&policy.claims, &token)) {
+            return Ok(());
+        }
+    }
+    Err(refusal)
+}
+
+/// Flags of one contract.
 #[derive(Serialize, Deserialize)]
-struct Flags {
+struct Stored {
     #[serde(rename = "serializedMemberToStatusMap")]
     pairs: String,
 }
@@ -134,7 +166,7 @@ struct Governed {
     status: Option<String>,
 }
 
-static FLAGS: Table<String, Flags> = Table::json("public:contracts_execution_status");
+static FLAGS: Table<String, Stored> = Table::json("public:contracts_execution_status");
 static LOGGING: Table<String, Governed> = Table::json("public:ccf.gov.contracts_logging_status");
 static TELEMETRY: Table<String, Governed> =
     Table::json("public:ccf.gov.contracts_telemetry_status");
@@ -151,11 +183,7 @@ const SERVICE_OPTIONS: [&str; 5] = [
 fn status(app: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
     let contract: ContractId = ctx.path("contractId")?;
     let option: String = ctx.path("option")?;
-    if matches!(ctx.caller(), Caller::Anonymous | Caller::Unasked) {
-        check_evidence(app, ctx, &contract)?;
-    } else {
-        registered(ctx)?;
-    }
+    check_asking(app, ctx, &contract)?;
     let governed = match option.as_str() {
         "execution" => None,
         "logging" => Some((&LOGGING, LOGGING_ACTIONS)),
@@ -170,7 +198,7 @@ fn status(app: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
         return execution_status(ctx, &contract);
     };
     let enabled = is_enabled(ctx, table, contract.as_str())?;
-    let proposals = proposals::concerning(ctx, &actions, contract.as_str())?;
+    let proposals = proposals::concerning(app, ctx, &actions, contract.as_str())?;
     Reply::json(&Status {
         proposal_ids: Some(proposals),
         ..Status::of(enabled)
@@ -232,13 +260,10 @@ fn set_execution(ctx: &mut WriteContext<'_>, status: &str) -> Result<Reply> {
         ));
     }
     let mut flags = flags(ctx, &contract)?;
-    match flags.iter_mut().find(|(id, _)| *id == member.0) {
-        Some((_, flag)) => *flag = status.to_owned(),
-        None => flags.push((member.0, status.to_owned())),
-    }
-    let pairs = serde_json::to_string(&flags).map_err(|e| Error::Internal(e.to_string()))?;
+    flags.set(&member.0, status);
+    let pairs = flags.to_text()?;
     ctx.table(&FLAGS)
-        .put(&contract.as_str().to_owned(), &Flags { pairs })?;
+        .put(&contract.as_str().to_owned(), &Stored { pairs })?;
     Ok(Reply::ok())
 }
 
@@ -257,14 +282,11 @@ fn is_enabled<C: Context>(ctx: &mut C, table: &Table<String, Governed>, key: &st
     Ok(stored.is_some_and(|governed| governed.status.as_deref() == Some(ENABLED)))
 }
 
-fn flags<C: Context>(ctx: &mut C, contract: &ContractId) -> Result<Vec<(String, String)>> {
-    let Some(stored) = ctx.read(&FLAGS).get(&contract.as_str().to_owned())? else {
-        return Ok(Vec::new());
-    };
-    serde_json::from_str(&stored.pairs).map_err(|e| Error::Stored {
-        table: FLAGS.name().to_owned(),
-        reason: format!("{:?} error at column {}", e.classify(), e.column()),
-    })
+fn flags<C: Context>(ctx: &mut C, contract: &ContractId) -> Result<Flags> {
+    match ctx.read(&FLAGS).get(&contract.as_str().to_owned())? {
+        Some(stored) => Flags::of_text(FLAGS.name(), &stored.pairs),
+        None => Ok(Flags::default()),
+    }
 }
 
 fn invalid_option() -> Error {

@@ -111,11 +111,11 @@ struct Origin {
     claims: BTreeMap<String, String>,
 }
 
-fn show(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
+fn show(app: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
     registered(ctx)?;
     let contract: ContractId = ctx.path("contractId")?;
     let policy = of_contract(ctx, &contract)?;
-    let proposals = proposals::concerning(ctx, &["set_clean_room_policy"], contract.as_str())?;
+    let proposals = proposals::concerning(app, ctx, &["set_clean_room_policy"], contract.as_str())?;
     Reply::json(&Shown {
         proposal_ids: proposals,
         warnings: warnings(&policy.claims),

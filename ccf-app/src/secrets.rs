@@ -147,7 +147,7 @@ impl SecretReference {
 )]
 enum Put {
     Person(Body),
-    CleanRoom(Envelope),
+    CleanRoom(Box<Envelope>),
 }
 
 fn put(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {

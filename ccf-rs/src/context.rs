@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::caller::Caller;
 use crate::error::{Error, Result};
-use crate::host::{Capabilities, Historical, ReadHost, WriteHost};
+use crate::host::{Capabilities, Historical, Positions, ReadHost, WriteHost};
 use crate::request::Request;
 use crate::router::percent_decode;
 use crate::table::{Table, TableHandle};
@@ -63,22 +63,30 @@ pub trait Context {
     }
 
     /// A query parameter: split at `&` and the first `=`, then percent-decoded (`+` is a
-    /// space). The last of several wins; `None` when absent.
+    /// space). The last of several wins; `None` when absent, or named without a `=`.
     ///
     /// # Errors
     /// 400 `InvalidInput` when the value is not UTF-8 once decoded.
     fn query(&self, name: &str) -> Result<Option<String>> {
         let mut found = None;
         for part in self.request().query.split('&') {
-            let (key, value) = part.split_once('=').unwrap_or((part, ""));
-            if percent_decode(key).as_deref() == Some(name) {
-                found = Some(percent_decode(value).ok_or_else(|| {
-                    Error::bad_request(
-                        "InvalidInput",
-                        format!("Query parameter {name} is not valid text."),
-                    )
-                })?);
+            let (key, value) = match part.split_once('=') {
+                Some((key, value)) => (key, Some(value)),
+                None => (part, None),
+            };
+            if percent_decode(key).as_deref() != Some(name) {
+                continue;
             }
+            let Some(value) = value else {
+                found = None;
+                continue;
+            };
+            found = Some(percent_decode(value).ok_or_else(|| {
+                Error::bad_request(
+                    "InvalidInput",
+                    format!("Query parameter {name} is not valid text."),
+                )
+            })?);
         }
         Ok(found)
     }
@@ -147,6 +155,27 @@ pub trait Context {
     /// Past transactions; see [`ReadHost::historical`].
     fn historical(&mut self, range: RangeInclusive<Seqno>) -> Result<Historical> {
         Ok(self.reader().historical(range)?)
+    }
+
+    /// Past transactions at these positions; see [`ReadHost::historical_at`].
+    fn historical_at(&mut self, positions: &[Seqno]) -> Result<Historical> {
+        Ok(self.reader().historical_at(positions)?)
+    }
+
+    /// Where a key was written; see [`ReadHost::positions`].
+    fn positions(
+        &mut self,
+        table: &str,
+        key: &[u8],
+        range: RangeInclusive<Seqno>,
+        limit: usize,
+    ) -> Result<Positions> {
+        Ok(self.reader().positions(table, key, range, limit)?)
+    }
+
+    /// Position of the last write to a table; see [`ReadHost::table_version`].
+    fn table_version(&mut self, table: &str) -> Result<Option<Seqno>> {
+        Ok(self.reader().table_version(table)?)
     }
 
     /// The host's clock since the Unix epoch; the operator controls it.

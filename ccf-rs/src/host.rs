@@ -71,6 +71,36 @@ pub trait ReadHost {
     /// [`MAX_HISTORICAL_RANGE`].
     fn historical(&mut self, range: RangeInclusive<Seqno>) -> Result<Historical, HostError>;
 
+    /// Committed transactions at these positions, ascending, as for [`ReadHost::historical`].
+    fn historical_at(&mut self, positions: &[Seqno]) -> Result<Historical, HostError> {
+        let mut found = Vec::with_capacity(positions.len());
+        for position in positions {
+            match self.historical(*position..=*position)? {
+                Historical::Ready(states) => found.extend(states),
+                Historical::Pending => return Ok(Historical::Pending),
+            }
+        }
+        Ok(Historical::Ready(found))
+    }
+
+    /// The first `limit` positions in `range` at which `key` was written or removed, from the host's index of a table that the
+    /// application names in [`crate::Application::indexed`].
+    fn positions(
+        &mut self,
+        _table: &str,
+        _key: &[u8],
+        _range: RangeInclusive<Seqno>,
+        _limit: usize,
+    ) -> Result<Positions, HostError> {
+        Ok(Positions::NotIndexed)
+    }
+
+    /// Position of the last write to any key of a table, removals included; 0 when there was none. `None` on hosts that do
+    /// not keep it. Two transactions that see the same value see the same table.
+    fn table_version(&mut self, _table: &str) -> Result<Option<Seqno>, HostError> {
+        Ok(None)
+    }
+
     /// Merkle root over everything up to the version this transaction reads.
     fn root_at_read_version(&mut self) -> Result<[u8; 32], HostError>;
 
@@ -134,6 +164,17 @@ pub enum Historical {
     Ready(Vec<Box<dyn HistoricalState>>),
     /// Not at hand yet: the caller is told to ask again.
     Pending,
+}
+
+/// Where a key was written, as far as an index knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Positions {
+    /// These, ascending.
+    At(Vec<Seqno>),
+    /// The index is behind: the caller is told to ask again.
+    Pending,
+    /// The host does not index the table. What a range holds is then found by loading it.
+    NotIndexed,
 }
 
 /// What one past transaction wrote.

@@ -64,8 +64,8 @@ pub use context::{Context, ReadContext, WriteContext};
 pub use endpoint::{Endpoint, Endpoints, Forwarding, Handler, IntoHandler, Mode, ReadFn, WriteFn};
 pub use error::{Error, HostError, Result};
 pub use host::{
-    Capabilities, Historical, HistoricalState, MAX_HISTORICAL_RANGE, ReadHost, WriteHost, may_read,
-    may_write,
+    Capabilities, Historical, HistoricalState, MAX_HISTORICAL_RANGE, Positions, ReadHost,
+    WriteHost, may_read, may_write,
 };
 pub use reply::Reply;
 pub use request::{Headers, Request, Verb};
@@ -81,6 +81,8 @@ pub struct Application {
     pub version: &'static str,
     /// Everything the application serves, below the host's `/app`.
     pub endpoints: Vec<Endpoint>,
+    /// Public tables whose past writes the application looks up by key ([`ReadHost::positions`]).
+    pub indexed: Vec<&'static str>,
 }
 
 impl Application {

@@ -11,7 +11,9 @@ use crate::caller::Caller;
 use crate::context::{ReadContext, WriteContext};
 use crate::endpoint::{Endpoint, Handler};
 use crate::error::HostError;
-use crate::host::{Capabilities, Historical, HistoricalState, ReadHost, WriteHost, may_write};
+use crate::host::{
+    Capabilities, Historical, HistoricalState, Positions, ReadHost, WriteHost, may_write,
+};
 use crate::reply::Reply;
 use crate::request::{Headers, Request, Verb};
 use crate::router::{Match, Router};
@@ -27,6 +29,8 @@ pub struct MemoryHost {
     history: Vec<(Writes, Option<[u8; 32]>)>,
     now: Duration,
     framework: bool,
+    indexed: bool,
+    uncommitted: u64,
 }
 
 /// One transaction.
@@ -51,7 +55,16 @@ impl MemoryHost {
             history: Vec::new(),
             now: Duration::from_secs(1_780_272_000),
             framework: false,
+            indexed: true,
+            uncommitted: 0,
         }
+    }
+
+    /// The same host without an index of past writes.
+    #[must_use]
+    pub const fn without_index(mut self) -> Self {
+        self.indexed = false;
+        self
     }
 
     /// The same host for the framework's own endpoints: they may write reserved tables, and a
@@ -60,6 +73,11 @@ impl MemoryHost {
     pub const fn with_framework_tables(mut self) -> Self {
         self.framework = true;
         self
+    }
+
+    /// From now on the last `count` transactions are executed but not committed.
+    pub const fn set_uncommitted(&mut self, count: u64) {
+        self.uncommitted = count;
     }
 
     /// Runs `f` over a transaction whose writes are dropped.
@@ -94,6 +112,11 @@ impl MemoryHost {
     /// A stored value.
     pub fn stored(&self, table: &str, key: &[u8]) -> Option<&[u8]> {
         Some(self.tables.get(table)?.get(key)?.0.as_slice())
+    }
+
+    /// Names of all tables ever written.
+    pub fn tables(&self) -> Vec<String> {
+        self.tables.keys().cloned().collect()
     }
 
     /// All entries of a table.
@@ -287,7 +310,7 @@ impl ReadHost for Transaction<'_> {
     fn last_committed(&mut self) -> Result<TxId, HostError> {
         Ok(TxId {
             view: View(2),
-            seqno: self.host.seqno(),
+            seqno: Seqno(self.host.seqno().0 - self.host.uncommitted),
         })
     }
 
@@ -305,6 +328,41 @@ impl ReadHost for Transaction<'_> {
             })
             .collect();
         Ok(Historical::Ready(states))
+    }
+
+    fn positions(
+        &mut self,
+        table: &str,
+        key: &[u8],
+        range: RangeInclusive<Seqno>,
+        limit: usize,
+    ) -> Result<Positions, HostError> {
+        let wrote = |(writes, _): &(Writes, _)| {
+            writes
+                .get(table)
+                .is_some_and(|changes| changes.contains_key(key))
+        };
+        let found = (1..)
+            .map(Seqno)
+            .zip(&self.host.history)
+            .filter(|(seqno, past)| range.contains(seqno) && wrote(past))
+            .map(|(seqno, _)| seqno);
+        Ok(if self.host.indexed {
+            Positions::At(found.take(limit).collect())
+        } else {
+            Positions::NotIndexed
+        })
+    }
+
+    fn table_version(&mut self, table: &str) -> Result<Option<Seqno>, HostError> {
+        let behind = self
+            .host
+            .history
+            .iter()
+            .rev()
+            .position(|(writes, _)| writes.contains_key(table));
+        let last = self.host.seqno().0;
+        Ok(Some(Seqno(behind.map_or(0, |behind| last - behind as u64))))
     }
 
     fn root_at_read_version(&mut self) -> Result<[u8; 32], HostError> {

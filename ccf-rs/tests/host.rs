@@ -123,3 +123,25 @@ fn reserved_tables_cannot_be_written() {
 fn promises_held_by_the_compiler() {
     trybuild::TestCases::new().compile_fail("tests/ui/*.rs");
 }
+
+#[test]
+fn w35_queries_are_split_before_they_are_decoded() {
+    fn value(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
+        Reply::json(&ctx.query("id")?)
+    }
+    let endpoints = Endpoints::new(Arc::new(App)).get("/value", value).build();
+    let mut host = MemoryHost::new(endpoints);
+    for (query, want) in [
+        ("id=a=b", r#""a=b""#),
+        ("id=x%26scope%3Ds9", r#""x&scope=s9""#),
+        ("&id=p+q%20r", r#""p q r""#),
+        ("id=d1&id=d2", r#""d2""#),
+        ("id=", r#""""#),
+        ("id", "null"),
+        ("id=a&id", "null"),
+        ("", "null"),
+    ] {
+        let (reply, _) = host.call(Verb::Get, &format!("/value?{query}"), Caller::Anonymous, "");
+        assert_eq!(String::from_utf8(reply.body).unwrap(), want, "{query}");
+    }
+}

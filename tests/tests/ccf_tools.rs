@@ -92,6 +92,7 @@ async fn read_ledger_verifies_our_ledger_to_its_last_transaction() {
         title: "empty",
         version: "1",
         endpoints: vec![],
+        indexed: vec![],
     };
     let node = Node::start(settings(&directory), service(&member()), application)
         .await

@@ -62,6 +62,7 @@ fn tests() -> BTreeSet<String> {
 
 /// Functions behind an attribute `#[test]`.
 fn tests_in(source: &str) -> Vec<String> {
+    let source = source.replace("#[tokio::test]", "#[test]");
     let after = source.split("#[test]").skip(1);
     after
         .filter_map(|text| {

@@ -248,11 +248,11 @@ struct Status {
     ca_certs: Vec<AuthorityCertificate>,
 }
 
-fn status(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
+fn status(app: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
     registered(ctx)?;
     let contract: ContractId = ctx.path("contractId")?;
     let enabled = enabled(ctx, &contract)?.is_some();
-    let proposal_ids = proposals::concerning(ctx, &["enable_ca"], contract.as_str())?;
+    let proposal_ids = proposals::concerning(app, ctx, &["enable_ca"], contract.as_str())?;
     let key = if enabled {
         stored(ctx, &contract)?
     } else {

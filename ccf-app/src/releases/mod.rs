@@ -16,7 +16,6 @@ use base64::engine::general_purpose::STANDARD;
 use ccf_rs::{Endpoints, Error, Reply, Result, WriteContext};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::App;
@@ -173,12 +172,7 @@ fn appraise(
     if contracts::is_accepted(ctx, contract)? {
         let members = options::disabled_by(ctx, contract)?;
         if !members.is_empty() {
-            return Err(Error::refused(
-                403,
-                "ContractDisabled",
-                "A member disabled the execution of the contract.",
-            )
-            .with_detail(json!({ "disabledBy": members })));
+            return Err(options::disabled(&members));
         }
     }
     recoveries::check_not_held(ctx)?;

@@ -6,6 +6,8 @@ mod ca;
 mod callers;
 mod contracts;
 mod delegates;
+mod documents;
+mod events;
 mod evidence;
 mod explain;
 mod freshness;
@@ -14,12 +16,15 @@ mod oidc;
 mod openapi;
 mod options;
 mod platform;
+mod proposals;
 mod recoveries;
 mod releases;
 mod secrets;
 mod signing;
 mod strict;
 mod tokens;
+mod user_proposals;
+mod users;
 
 use attestation::{ClientKey, TrustAnchors, simulated};
 use base64::Engine;
@@ -185,13 +190,39 @@ fn m(id: &str) -> Caller {
     Caller::Member(MemberId(id.to_owned()))
 }
 
+/// A token of `https://issuer`, unless the claims name another issuer.
 fn token(claims: Value) -> Caller {
-    let Value::Object(payload) = claims else {
+    let Value::Object(mut payload) = claims else {
         panic!()
     };
+    payload
+        .entry("iss")
+        .or_insert_with(|| "https://issuer".into());
     Caller::Jwt(Box::new(JwtClaims {
         key_issuer: "https://issuer".into(),
         header: serde_json::Map::new(),
         payload,
     }))
+}
+
+/// The answer refuses with this status and code.
+#[track_caller]
+fn refuses((status, body): (u16, Value), want: u16, code: &str) {
+    assert_eq!(
+        (status, &body["error"]["code"]),
+        (want, &json!(code)),
+        "{body}"
+    );
+}
+
+/// A registered user of tenant `t` and the token of that user.
+fn user(scene: &mut Scene, oid: &str) -> Caller {
+    let identity = json!({ "accountType": "microsoft", "data": { "tenantId": "t" } });
+    set(
+        &mut scene.host,
+        "public:ccf.gov.user_identities",
+        oid,
+        &identity,
+    );
+    token(json!({ "oid": oid, "tid": "t" }))
 }

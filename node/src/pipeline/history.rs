@@ -1,11 +1,14 @@
 //! Looking back: committed transactions, their receipts, transaction status.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
+use std::thread;
 
 use ccf_rs::{
-    Historical, HistoricalState, HostError, MAX_HISTORICAL_RANGE, Seqno, TxId, TxStatus, View,
+    Historical, HistoricalState, HostError, MAX_HISTORICAL_RANGE, Positions, Seqno, TxId, TxStatus,
+    View,
 };
 use ledger::receipt::{Covering, UnverifiedReceipt};
 use ledger::{Entry, LedgerSecrets, parse_sections};
@@ -13,8 +16,9 @@ use serde_json::Value as JsonValue;
 
 use super::files::Places;
 use super::index::{Chunk, ChunkEntries, Index};
+use super::key_index::KeyIndex;
 use super::views::Views;
-use crate::store::{Bytes, Chain, Store};
+use crate::store::{Bytes, Chain, Pending, Store};
 
 /// Where every committed entry stands, and the secrets that open them.
 #[derive(Default)]
@@ -22,6 +26,7 @@ pub struct History {
     index: RwLock<Index>,
     secrets: RwLock<LedgerSecrets>,
     endorser: OnceLock<Endorser>,
+    keys: KeyIndex,
 }
 
 /// Certificates that lead from a node's certificate (PEM), issued by an earlier identity of the service, to the current
@@ -36,6 +41,38 @@ pub struct Ledger {
 }
 
 impl History {
+    /// From now on finds past writes to these public tables by key. What is in the ledger already is looked through by a thread of its
+    /// own, which ends when it is done or nothing else holds the history.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn index_keys(self: &Arc<Self>, tables: &[&str], store: &Arc<Store>) -> io::Result<()> {
+        self.keys.follow(tables);
+        let (history, store) = (Arc::downgrade(self), Arc::downgrade(store));
+        thread::Builder::new()
+            .name("key index".to_owned())
+            .spawn(move || {
+                while let (Some(history), Some(store)) = (history.upgrade(), store.upgrade()) {
+                    let last = store.durable().state.seqno();
+                    match history.keys.catch_up(last, |seqno| history.entry(seqno)) {
+                        Ok(true) => {}
+                        Ok(false) => break,
+                        // Whoever asks later tries again and is told.
+                        Err(error) => {
+                            tracing::error!(%error, "past writes cannot be indexed");
+                            break;
+                        }
+                    }
+                }
+            })?;
+        Ok(())
+    }
+
+    /// Notes what a batch wrote, once its entries are on disk.
+    pub fn note_writes(&self, transactions: &[Pending], signature: Seqno) {
+        self.keys.extend(transactions, signature);
+    }
+
     /// Notes a batch that is on disk: its entries in order, the last of them a signature.
     pub fn extend(&self, places: Places) {
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
@@ -288,6 +325,20 @@ impl Chain for Ledger {
             Ok(Box::new(past) as Box<dyn HistoricalState>)
         });
         Ok(Historical::Ready(states.collect::<Result<_, HostError>>()?))
+    }
+
+    fn positions(
+        &self,
+        table: &str,
+        key: &[u8],
+        range: RangeInclusive<Seqno>,
+        limit: usize,
+    ) -> Result<Positions, HostError> {
+        let last = self.committed_seqno();
+        let read = |seqno| self.history.entry(seqno);
+        self.history
+            .keys
+            .positions(table, key, range, limit, last, read)
     }
 
     fn committed(&self, table: &str, key: &[u8]) -> Option<Bytes> {

@@ -8,6 +8,7 @@ mod disk;
 mod files;
 mod history;
 mod index;
+mod key_index;
 mod snapshots;
 mod views;
 mod worker;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ccf_rs::{Historical, Seqno, TxId, TxStatus, WriteHost};
+use ccf_rs::{Historical, Positions, Seqno, TxId, TxStatus, WriteHost};
 use ledger::{
     ChunkName, EncryptedNodeSecret, EncryptedSecretsRow, LedgerSecret, LedgerVerifier, PublicKey,
     Report, RsaPrivateKey,
@@ -20,6 +20,9 @@ use crate::store::{Access, Chain, CommitError, State, Store, Transaction};
 
 /// Table, key, value.
 type Row<'a> = (&'a str, &'a [u8], &'a [u8]);
+
+/// The table whose past writes the rig finds by key.
+const INDEXED: &str = "public:indexed";
 
 struct Rig {
     store: Arc<Store>,
@@ -264,6 +267,50 @@ async fn receipts_and_history_of_every_transaction() {
     }
     assert!(rig.ledger.historical(Seqno(1)..=Seqno(99)).is_err());
     assert!(rig.ledger.historical(Seqno(0)..=Seqno(1)).is_err());
+}
+
+#[tokio::test]
+async fn past_writes_of_a_key_are_found_whether_they_were_made_before_or_after_indexing_began() {
+    let rig = Rig::new(2_000).await;
+    let mut of_a = Vec::new();
+    for n in 0..20_u8 {
+        if n == 10 {
+            // What was written before is found in the ledger, what follows as it is committed.
+            let history = rig.ledger.history();
+            history.index_keys(&[INDEXED], &rig.store).unwrap();
+        }
+        let key: &[u8] = if n % 3 == 0 { b"a" } else { b"b" };
+        let rows: [Row<'_>; 2] = [(INDEXED, key, &[n]), ("public:other", key, &[n])];
+        let seqno = rig.write(&rows).await.unwrap();
+        if n % 3 == 0 {
+            of_a.push(seqno);
+        }
+    }
+    let chain = Arc::clone(&rig.ledger) as Arc<dyn Chain>;
+    let mut removal = Transaction::new(
+        rig.store.newest(),
+        None,
+        chain,
+        Access::Framework,
+        Duration::ZERO,
+    );
+    removal.remove(INDEXED, b"a").unwrap();
+    let removal = rig.store.append(removal).unwrap();
+    of_a.push(removal.seqno);
+    removal.durable.await.unwrap().unwrap();
+    rig.write(&[("public:other", b"a", b"x")]).await.unwrap();
+
+    let last = rig.store.durable().state.seqno();
+    let asked = |range, limit| rig.ledger.positions(INDEXED, b"a", range, limit).unwrap();
+    assert_eq!(asked(Seqno(1)..=last, 99), Positions::At(of_a.clone()));
+    assert_eq!(
+        asked(of_a[1]..=of_a[5], 2),
+        Positions::At(of_a[1..3].to_vec())
+    );
+    let other = rig
+        .ledger
+        .positions("public:other", b"a", Seqno(1)..=last, 9);
+    assert_eq!(other.unwrap(), Positions::NotIndexed);
 }
 
 #[tokio::test]

@@ -156,6 +156,9 @@ impl Worker {
             // Before anybody is told: a node that is started again would set these files aside.
             self.retry("ending the recovery", |parts| parts.files.end_recovery())?;
         }
+        self.parts
+            .history
+            .note_writes(&batch.transactions, batch.signature);
         self.committed = batch.signature;
         self.parts.tree.flush(ledger::Seqno(batch.signature.0));
         self.parts

@@ -23,6 +23,7 @@ pub(super) fn frontends(core: &Arc<Core>, application: Application) -> Vec<Front
         title,
         version,
         endpoints,
+        indexed: _,
     } = application;
     let frontend = |name, title, version, endpoints, access, is_open, blocking| Frontend {
         name,

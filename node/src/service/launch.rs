@@ -278,6 +278,9 @@ impl Launch {
         application: Application,
         recovering: Option<Arc<Recovering>>,
     ) -> Result<Node, StartError> {
+        self.history
+            .index_keys(&application.indexed, &self.store)
+            .map_err(|e| machine("starting the thread that indexes past writes", e))?;
         let prepared = self.prepared;
         let core = Arc::new(Core {
             store: Arc::clone(&self.store),

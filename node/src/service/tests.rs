@@ -216,6 +216,7 @@ async fn a_node_starts_serves_and_leaves_a_ledger_that_verifies() {
         title: "test",
         version: "1",
         endpoints: vec![],
+        indexed: vec![],
     };
     let node = Node::start(settings.clone(), new.clone(), application)
         .await
@@ -268,6 +269,7 @@ async fn a_node_starts_serves_and_leaves_a_ledger_that_verifies() {
             title: "test",
             version: "1",
             endpoints: vec![],
+            indexed: vec![],
         },
     );
     assert!(

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ccf_rs::{
-    Capabilities, Historical, HostError, ReadHost, Seqno, TxId, TxStatus, View, WriteHost,
-    may_read, may_write,
+    Capabilities, Historical, HostError, Positions, ReadHost, Seqno, TxId, TxStatus, View,
+    WriteHost, may_read, may_write,
 };
 
 use super::state::{Bytes, State, TableWrites, Writes};
@@ -23,6 +23,16 @@ pub trait Chain: Send + Sync {
     fn last_committed(&self) -> TxId;
     /// Committed transactions of a range.
     fn historical(&self, range: RangeInclusive<Seqno>) -> Result<Historical, HostError>;
+    /// Positions at which a key was written, from an index.
+    fn positions(
+        &self,
+        _table: &str,
+        _key: &[u8],
+        _range: RangeInclusive<Seqno>,
+        _limit: usize,
+    ) -> Result<Positions, HostError> {
+        Ok(Positions::NotIndexed)
+    }
     /// A value at the last committed state.
     fn committed(&self, table: &str, key: &[u8]) -> Option<Bytes>;
 }
@@ -257,6 +267,24 @@ impl ReadHost for Transaction {
 
     fn historical(&mut self, range: RangeInclusive<Seqno>) -> Result<Historical, HostError> {
         self.chain.historical(range)
+    }
+
+    fn positions(
+        &mut self,
+        table: &str,
+        key: &[u8],
+        range: RangeInclusive<Seqno>,
+        limit: usize,
+    ) -> Result<Positions, HostError> {
+        self.readable(table)?;
+        self.chain.positions(table, key, range, limit)
+    }
+
+    fn table_version(&mut self, table: &str) -> Result<Option<Seqno>, HostError> {
+        self.readable(table)?;
+        self.note_whole(table);
+        let changed = self.own(table).is_some();
+        Ok((!changed).then(|| self.base.table_version(table)))
     }
 
     fn root_at_read_version(&mut self) -> Result<[u8; 32], HostError> {

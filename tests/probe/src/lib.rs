@@ -25,6 +25,7 @@ pub fn application() -> Application {
         title: "Probe",
         version: env!("CARGO_PKG_VERSION"),
         endpoints: endpoints.build(),
+        indexed: vec![],
     }
 }
 

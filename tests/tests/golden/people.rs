@@ -125,7 +125,7 @@ impl People {
                 &mut signature,
             )
             .unwrap();
-        if person.altered {
+        if person.signature == "altered" {
             signature[0] ^= 1;
         }
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))

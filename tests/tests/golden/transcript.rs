@@ -30,8 +30,9 @@ pub struct Person {
     pub claims: Value,
     #[serde(default, rename = "signedBy")]
     pub signed_by: String,
+    /// `altered`, or nothing.
     #[serde(default)]
-    pub altered: bool,
+    pub signature: String,
 }
 
 #[derive(Deserialize)]
