@@ -1,5 +1,6 @@
 //! Attested releases over HTTPS with 16 connections, each recorded and durable before the reply; how fast a node is ready, and
-//! how much memory it takes idle. `cargo build --release -p cli && cargo bench -p tests --bench load`.
+//! how much memory it takes idle. `cargo build --release -p cli && cargo bench -p tests --bench load`; with `-- ccf` on a CCF node, which
+//! answers before the commit.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::time::{Duration, Instant};
@@ -17,8 +18,17 @@ use zeroize::Zeroizing;
 const CONNECTIONS: usize = 16;
 
 fn main() {
-    readiness();
-    let scene = Scene::set();
+    let on_ccf = std::env::args().any(|argument| argument == "ccf");
+    let host = if on_ccf {
+        match tests::ccf::host(true, "load") {
+            Some(host) => host,
+            None => return,
+        }
+    } else {
+        Host::EMBEDDED
+    };
+    readiness(&host);
+    let scene = Scene::on(&host);
     let reads = rate(&scene, None, &vec![Request::get("/node/version"); 200_000]);
     println!("plain reads                {reads:>8.0}/s");
     let of_reads = |name: &str, rate: f64| {
@@ -86,10 +96,10 @@ fn rate(scene: &Scene, member: Option<&Identity>, requests: &[Request]) -> f64 {
 }
 
 /// From the start of the process to the first answer, and resident memory after a second of nothing.
-fn readiness() {
+fn readiness(host: &Host) {
     let identity = Identity::generate("member0", Duration::from_secs(3600)).unwrap();
     let start = Instant::now();
-    let service = Service::start(&Host::Embedded { simulated: false }, &[&identity]);
+    let service = Service::start(host, &[&identity]);
     service.client().network().unwrap();
     println!(
         "ready after                {:>8} ms",
