@@ -30,6 +30,16 @@ pub struct ShareProgress {
     pub wrong_shares: Vec<IdentityId>,
 }
 
+/// By whose shares a service is recovered (`docs/constitution.md`, "Recovery").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecoveryKind {
+    /// Of people or organisations.
+    BreakGlass,
+    /// Of members whose keys stay in an attested recovery service.
+    Confidential,
+}
+
 /// Where a recovering node is (`GET /node/state`).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct NodeState {
@@ -106,6 +116,35 @@ impl Actions {
         self.action(
             "transition_service_to_open",
             json!({ "previous_service_identity": previous, "next_service_identity": next }),
+        )
+    }
+
+    /// The same under a recovery policy: which kind of recovery it is, and why.
+    #[must_use]
+    pub fn open_recovered_service_as(
+        self,
+        previous: &str,
+        next: &str,
+        kind: RecoveryKind,
+        reason: Option<&str>,
+    ) -> Self {
+        let mut args = json!({
+            "previous_service_identity": previous,
+            "next_service_identity": next,
+            "recovery_kind": kind,
+        });
+        if let Some(reason) = reason {
+            args["reason"] = json!(reason);
+        }
+        self.action("transition_service_to_open", args)
+    }
+
+    /// Acknowledges a recovery, by its count: releases that are held until then go on.
+    #[must_use]
+    pub fn acknowledge_recovery(self, recovery_count: u64) -> Self {
+        self.action(
+            "acknowledge_recovery",
+            json!({ "recovery_count": recovery_count }),
         )
     }
 }

@@ -30,6 +30,8 @@ pub fn unknown_and_refused_actions_name_their_rule() {
         "set_js_runtime_options",
         "refresh_js_app_bytecode_cache",
         "add_node_code",
+        "remove_executor_node_code",
+        "trigger_acme_refresh",
     ] {
         assert_eq!(
             c.broken_rule(name, json!({})).as_deref(),

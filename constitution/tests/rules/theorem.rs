@@ -431,6 +431,9 @@ fn assert_every_action_is_tried(names: &[String], valid: &BTreeSet<String>) {
         "refresh_js_app_bytecode_cache",
         "add_node_code",
         "remove_node_code",
+        "add_executor_node_code",
+        "remove_executor_node_code",
+        "trigger_acme_refresh",
     ];
     for name in names {
         assert!(

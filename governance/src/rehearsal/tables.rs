@@ -312,10 +312,14 @@ impl<'c> ServiceTables<'c> {
     /// A contract's row, if it is accepted.
     fn accepted(&self, path: &str) -> Result<Option<Value>, ClientError> {
         let response = self.client.exchange(Request::post(path))?;
-        if response.status() == http::StatusCode::NOT_FOUND {
-            return Ok(None);
-        }
-        let shown: Value = response.success()?.json()?;
+        let shown: Value = match response.success() {
+            Ok(response) => response.json()?,
+            // Neither drafted nor accepted; any other refusal says that contracts are not shown.
+            Err(ClientError::Service(error)) if error.code == "ContractNotFound" => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
         if shown["state"] != "Accepted" {
             return Ok(None);
         }

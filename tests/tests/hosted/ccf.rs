@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use governance::Identity;
 use governance::member::Actions;
+use governance::rehearsal::{ServiceTables, rehearse};
 use governance::service::ProposalState;
+use governance::{Identity, Member};
 use ledger_tools::{VerifyOptions, verify_directory};
 use serde_json::{Value, json};
 use tests::ccf::program;
@@ -63,7 +64,68 @@ fn our_constitution_governs_a_ccf_node() {
         .unwrap();
     assert_eq!(again.proposal_state, ProposalState::Rejected);
 
+    claims_are_found(&members);
+    a_rehearsal_tells_what_happens(&service, &members);
+
     service.stop();
     let report = verify_directory(&service.ledger(), &VerifyOptions::default()).unwrap();
     assert!(report.verified_until.is_some());
+}
+
+/// CON-12 over CCF's own tables: the later of two proposals about a contract falls, whether the earlier one is indexed or not.
+fn claims_are_found(members: &[Member]) {
+    let propose = |member: &Member, id: &str| {
+        let args = json!({"contractId": id, "contract": {"data": "terms"}});
+        member
+            .propose(&Actions::new().action("set_contract", args))
+            .unwrap()
+    };
+    let first = propose(&members[0], "c2");
+    assert_eq!(first.proposal_state, ProposalState::Open);
+    assert_eq!(
+        propose(&members[1], "c2").proposal_state,
+        ProposalState::Rejected
+    );
+    let chunk = members[0]
+        .propose(&Actions::new().action("trigger_ledger_chunk", Value::Null))
+        .unwrap();
+    for member in members {
+        member.accept(&chunk.proposal_id).unwrap();
+    }
+    assert_eq!(
+        propose(&members[1], "c2").proposal_state,
+        ProposalState::Rejected
+    );
+    assert_eq!(
+        propose(&members[1], "c3").proposal_state,
+        ProposalState::Open
+    );
+    members[0].withdraw(&first.proposal_id).unwrap();
+    assert_eq!(
+        propose(&members[1], "c2").proposal_state,
+        ProposalState::Open
+    );
+}
+
+fn a_rehearsal_tells_what_happens(service: &Service, members: &[Member]) {
+    let actions = Actions::new().action("set_recovery_threshold", json!({"recovery_threshold": 2}));
+    let mut tables = ServiceTables::read(members[0].client()).unwrap();
+    let told = rehearse(&actions, &members[0].id(), &mut tables).unwrap();
+    assert_eq!(told.votes_needed.as_ref().map(Vec::len), Some(2));
+    let config = told
+        .changes
+        .iter()
+        .find(|change| change.table.ends_with("service.config"));
+    assert_eq!(
+        config.unwrap().after.as_ref().unwrap()["recovery_threshold"],
+        2
+    );
+    service.accept(members, &actions);
+    let mut tables = ServiceTables::read(members[0].client()).unwrap();
+    let again = rehearse(&actions, &members[0].id(), &mut tables).unwrap();
+    let config = again
+        .changes
+        .iter()
+        .find(|change| change.table.ends_with("service.config"));
+    assert_eq!(config, None, "it is so already");
 }

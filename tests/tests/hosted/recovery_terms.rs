@@ -1,6 +1,7 @@
 //! A recovery on the terms that members voted: who may open the ledger, why, and what is held until they say so.
 
 use governance::member::Actions;
+use governance::recovery::RecoveryKind;
 use governance::service::ProposalState;
 use governance::{IdentityId, Member};
 use serde_json::{Value, json};
@@ -58,8 +59,15 @@ fn glass_is_broken_by_who_may_for_a_reason_and_members_say_when_releases_go_on()
         assert_eq!(refused.code(), Some("ProposalFailedToValidate"));
         assert!(refused.to_string().contains("CON-93"), "{refused}");
     }
-    let why = json!({"recovery_kind": "break_glass", "reason": "the vault burnt down"});
-    service.accept(&members, &opening(&service, &why));
+    let previous = service.client().previous_identity().unwrap();
+    let next = service.client().service_info().unwrap().certificate;
+    let opening = Actions::new().open_recovered_service_as(
+        &previous,
+        &next,
+        RecoveryKind::BreakGlass,
+        Some("the vault burnt down"),
+    );
+    service.accept(&members, &opening);
 
     // The confidential holder has no part in this recovery.
     let refused = members[0]
@@ -74,7 +82,7 @@ fn glass_is_broken_by_who_may_for_a_reason_and_members_say_when_releases_go_on()
     let held = room.secret(CONTRACT, &scene.secret_id).err().unwrap();
     assert_eq!(held.code(), Some("RecoveryNotAcknowledged"), "{held}");
     let proposal = members[0]
-        .propose(&Actions::new().action("acknowledge_recovery", json!({"recovery_count": 1})))
+        .propose(&Actions::new().acknowledge_recovery(1))
         .unwrap();
     let waiting: Vec<IdentityId> = proposal.explanation.unwrap().missing;
     assert_eq!(waiting.len(), members.len());
