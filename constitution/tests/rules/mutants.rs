@@ -406,6 +406,12 @@ const MUTANTS: &[Mutant] = &[
         policies::only_claims_of_the_family_come_in,
     ),
     (
+        "CON-72",
+        "if (!pinned.some((name) =>",
+        "if (false && !pinned.some((name) =>",
+        policies::w4_a_policy_for_virtual_machines_pins_what_booted,
+    ),
+    (
         "CON-74",
         "if (!Array.isArray(stored)) refuse(\"CON-74\"",
         "if (false) refuse(\"CON-74\"",
@@ -413,7 +419,7 @@ const MUTANTS: &[Mutant] = &[
     ),
     (
         "CON-75",
-        "origins.set(contractId, { proposalId, history });",
+        "origins.set(contractId, { proposalId, history, claims });",
         "",
         policies::a_policy_knows_the_proposals_that_made_it,
     ),
