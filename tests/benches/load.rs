@@ -1,21 +1,24 @@
-//! Attested releases over HTTPS with 16 connections, each recorded and durable before the reply; how fast a node is ready, and
-//! how much memory it takes idle. `cargo build --release -p cli && cargo bench -p tests --bench load`; with `-- ccf` on a CCF node, which
-//! answers before the commit.
+//! Load over HTTPS: reads, writes, releases, signed events, contract reads with many contracts and much history; how fast a node is ready, and
+//! how much memory it takes idle. Answers of the embedded node are durable.
+//! `cargo build --release -p cli && cargo bench -p tests --bench load`; with `-- ccf` on a CCF node, which answers before the commit.
+//! `CLEANROOM_BENCH_PROPOSALS` says how many proposals lie in the past when contracts are read again (default 1000, one after the other;
+//! 100000 take a while); `CLEANROOM_BENCH_SHARE` of 10 sends a tenth of the requests, for a slow machine.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::time::{Duration, Instant};
 
 use attestation::simulated;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use governance::Identity;
 use governance::clean_room::CleanRoom;
 use governance::client::{Connection, Endpoint, Request};
-use serde_json::json;
-use tests::scene::Scene;
+use governance::member::Actions;
+use serde_json::{Value, json};
+use tests::scene::{CONTRACT, Scene};
 use tests::service::{Host, Service};
 use tokio::runtime::Builder;
 use zeroize::Zeroizing;
-
-const CONNECTIONS: usize = 16;
 
 fn main() {
     let on_ccf = std::env::args().any(|argument| argument == "ccf");
@@ -29,30 +32,89 @@ fn main() {
     };
     readiness(&host);
     let scene = Scene::on(&host);
-    let reads = rate(&scene, None, &vec![Request::get("/node/version"); 200_000]);
-    println!("plain reads                {reads:>8.0}/s");
+    let count = |whole: usize| whole / number("CLEANROOM_BENCH_SHARE", 1);
+    let version = vec![Request::get("/node/version"); count(200_000)];
+    let reads = rate(&scene, None, 4, &version);
+    println!("plain reads                  {reads:>8.0}/s");
     let of_reads = |name: &str, rate: f64| {
         println!(
-            "{name:<26} {rate:>8.0}/s, {:.3} of plain reads",
+            "{name:<28} {rate:>8.0}/s, {:.3} of plain reads",
             rate / reads
         );
+        rate
     };
-    let drafts: Vec<Request> = (0..40_000)
+    let writer = Some(scene.members[0].identity());
+    let same = release(&scene, &scene.room);
+    let same = vec![same; count(40_000)];
+    for connections in [4, 16] {
+        let name = format!("releases, same evidence, {connections}");
+        of_reads(&name, rate(&scene, None, connections, &same));
+    }
+    let platform = simulated::Platform::default();
+    let fresh: Vec<Request> = (0..count(20_000))
+        .map(|_| release(&scene, &scene.room_with_fresh_report(&platform)))
+        .collect();
+    of_reads("releases, fresh reports", rate(&scene, None, 4, &fresh));
+
+    let show = vec![Request::post(format!("/app/contracts/{CONTRACT}")); count(100_000)];
+    let before = of_reads("contract reads, empty", rate(&scene, writer, 4, &show));
+    let drafts: Vec<Request> = (0..count(10_000))
         .map(|n| Request::put(format!("/app/contracts/draft{n}")).json(&json!({ "data": "terms" })))
         .collect::<Result<_, _>>()
         .unwrap();
-    let writer = scene.members[0].identity();
-    of_reads("plain writes", rate(&scene, Some(writer), &drafts));
-    let same = release(&scene, &scene.room);
-    of_reads(
-        "releases, same evidence",
-        rate(&scene, None, &vec![same; 40_000]),
+    of_reads("plain writes", rate(&scene, writer, 4, &drafts));
+    let past = past_proposals(&scene);
+    let after = of_reads("contract reads, full", rate(&scene, writer, 4, &show));
+    println!(
+        "with {} contracts and {past} past proposals: {:.3} of an empty service",
+        drafts.len(),
+        after / before
     );
-    let platform = simulated::Platform::default();
-    let fresh: Vec<Request> = (0..20_000)
-        .map(|_| release(&scene, &scene.room_with_fresh_report(&platform)))
-        .collect();
-    of_reads("releases, fresh reports", rate(&scene, None, &fresh));
+    let events = events(&scene, count(10_000));
+    of_reads("signed events", rate(&scene, None, 4, &events));
+}
+
+/// Proposals that are decided at once, one after the other.
+fn past_proposals(scene: &Scene) -> usize {
+    let wanted = number("CLEANROOM_BENCH_PROPOSALS", 1000);
+    let start = Instant::now();
+    for n in 0..wanted {
+        // A text of its own, so that none is taken for a repeat.
+        let args = json!({ "contractId": CONTRACT, "n": n });
+        let off = "set_contract_runtime_options_disable_logging";
+        let actions = Actions::new().action(off, args);
+        scene.members[0].propose(&actions).unwrap();
+    }
+    println!(
+        "proposals                    {:>8.0}/s, one after the other",
+        f64::from(u32::try_from(wanted).unwrap()) / start.elapsed().as_secs_f64()
+    );
+    wanted
+}
+
+/// What the environment says, or this.
+fn number(name: &str, otherwise: usize) -> usize {
+    std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
+}
+
+/// Signed events of the agreed code, each with an id of its own.
+fn events(scene: &Scene, count: usize) -> Vec<Request> {
+    let envelope: Value = serde_json::from_slice(&scene.room.request_body().unwrap()).unwrap();
+    let key = scene.room.key();
+    (0..count)
+        .map(|n| {
+            let data = json!({ "row": n }).to_string();
+            let mut event = envelope.clone();
+            event["sign"] = json!({
+                "publicKey": STANDARD.encode(key.public_key_pem()),
+                "signature": STANDARD.encode(key.sign(data.as_bytes()).unwrap()),
+            });
+            event["data"] = STANDARD.encode(&data).into();
+            event["timestamp"] = (1_780_000_000_000 + n).to_string().into();
+            let path = format!("/app/contracts/{CONTRACT}/events?id=e{n}");
+            Request::put(path).json(&event).unwrap()
+        })
+        .collect()
 }
 
 /// The request by which a clean room asks for the secret.
@@ -61,8 +123,8 @@ fn release(scene: &Scene, room: &CleanRoom) -> Request {
     Request::post(scene.release_path()).body("application/json", body)
 }
 
-/// Requests answered 200 a second, over all connections, as nobody or as a member.
-fn rate(scene: &Scene, member: Option<&Identity>, requests: &[Request]) -> f64 {
+/// Requests answered well a second, over so many connections, as nobody or as a member.
+fn rate(scene: &Scene, member: Option<&Identity>, connections: usize, requests: &[Request]) -> f64 {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let (url, certificate) = (scene.service.url(), scene.service.certificate());
@@ -71,21 +133,21 @@ fn rate(scene: &Scene, member: Option<&Identity>, requests: &[Request]) -> f64 {
             Some(identity) => Endpoint::with_identity(url, certificate, identity),
         };
         let endpoint = endpoint.unwrap();
-        let mut connections = Vec::new();
-        for _ in 0..CONNECTIONS {
-            connections.push(Connection::open(&endpoint).await.unwrap());
+        let mut open = Vec::new();
+        for _ in 0..connections {
+            open.push(Connection::open(&endpoint).await.unwrap());
         }
         let start = Instant::now();
         let mut workers = tokio::task::JoinSet::new();
-        for (mut connection, share) in connections
+        for (mut connection, share) in open
             .into_iter()
-            .zip(requests.chunks(requests.len() / CONNECTIONS))
+            .zip(requests.chunks(requests.len() / connections))
         {
             let share = share.to_vec();
             workers.spawn(async move {
                 for request in share {
                     let response = connection.send(request).await.unwrap();
-                    assert_eq!(response.status(), 200);
+                    assert!(response.status().is_success(), "{}", response.status());
                 }
             });
         }

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use ccf_rs::{Caller, Verb};
 use serde_json::{Value, json};
 
-use super::{AGREED, Scene, m, set, token};
+use super::{AGREED, SECRET, Scene, m, set, token};
 
 #[test]
 fn w44_requests_that_lack_something_are_refused_by_name_and_leave_no_record() {
@@ -173,5 +173,45 @@ fn secrets_are_listed_by_id_and_belong_to_who_stored_them() {
             &json!({ "value": "v" }),
         );
         assert_eq!(status, 400, "{oid}");
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 24, failure_persistence: None, ..Default::default() })]
+
+    /// Whatever contracts, secrets and purposes are called: what happens under one contract is not seen under another.
+    #[test]
+    fn w12_nothing_under_one_contract_reaches_another(a in "[ab_,:1-]{1,6}", b in "[ab_,:1-]{1,6}", name in "[ab_,:1-]{1,6}", purpose in "[ab_,:1-]{1,6}") {
+        proptest::prop_assume!(a != b);
+        let mut scene = Scene::new();
+        for contract in [&a, &b] {
+            let accepted = json!({ "data": 1, "proposalId": "p", "finalVotes": {} });
+            set(&mut scene.host, "public:ccf.gov.accepted_contracts", contract, &accepted);
+            let policy = format!("public:ccf.gov.policies.cleanroom-{contract}");
+            set(&mut scene.host, &policy, "x-ms-sevsnpvm-hostdata", &json!([hex::encode(AGREED)]));
+        }
+        let seen = |scene: &mut Scene, contract: &str| {
+            ["secrets", "releases", "cleanroompolicy/delegates"].map(|what| {
+                let path = format!("/contracts/{contract}/{what}");
+                scene.member(Verb::Get, &path, &Value::Null).1["value"].clone()
+            })
+        };
+        let before = seen(&mut scene, &b);
+        let path = format!("/contracts/{a}/secrets/{name}");
+        let (_, stored) = scene.member(Verb::Put, &path, &json!({ "value": SECRET }));
+        let id = stored["secretId"].as_str().unwrap().to_owned();
+        let change = json!({ "type": "add", "claims": { "x-ms-sevsnpvm-hostdata": "00" } });
+        let path = format!("/contracts/{a}/cleanroompolicy/delegates/{purpose}/{name}");
+        let envelope = scene.signed(&change);
+        proptest::prop_assert_eq!(scene.call(Verb::Put, &path, Caller::Unasked, &envelope).0, 200);
+        let envelope = scene.envelope(AGREED);
+        let release = |scene: &mut Scene, contract: &str| {
+            let path = format!("/contracts/{contract}/secrets/{id}");
+            scene.call(Verb::Post, &path, Caller::Unasked, &envelope).0
+        };
+        proptest::prop_assert_eq!(release(&mut scene, &a), 200);
+        proptest::prop_assert_eq!(seen(&mut scene, &b), before);
+        proptest::prop_assert_eq!(release(&mut scene, &b), 404);
+        proptest::prop_assert!(seen(&mut scene, &a).iter().all(|list| list.as_array().is_some_and(|list| list.len() == 1)));
     }
 }
