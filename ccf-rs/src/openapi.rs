@@ -252,6 +252,7 @@ impl Schemas {
             };
             all.entry(name).or_insert(schema);
         }
+        all.values_mut().for_each(without_null_defaults);
         (all, renamed)
     }
 }
@@ -328,6 +329,18 @@ fn without_nulls(mut value: JsonValue) -> JsonValue {
     value
 }
 
+/// Takes away defaults that are null. They say nothing, and a host that merges documents by RFC 7396 takes them for deletions.
+fn without_null_defaults(value: &mut JsonValue) {
+    match value {
+        JsonValue::Object(members) => {
+            members.retain(|name, member| name != "default" || !member.is_null());
+            members.values_mut().for_each(without_null_defaults);
+        }
+        JsonValue::Array(items) => items.iter_mut().for_each(without_null_defaults),
+        _ => {}
+    }
+}
+
 /// Names of the components of a path template.
 fn components(template: &str) -> impl Iterator<Item = &str> {
     template
@@ -369,6 +382,8 @@ mod tests {
         note_text: String,
         #[serde(default)]
         stars: u8,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        link: Option<String>,
     }
 
     #[derive(JsonSchema)]
@@ -429,6 +444,8 @@ mod tests {
         assert_eq!(schemas["Note"]["required"], json!(["noteText", "stars"]));
         assert_eq!(schemas["NoteInput"]["required"], json!(["noteText"]));
         assert_eq!(schemas["Note"]["description"], "A note.");
+        let optional = json!({ "type": ["string", "null"] });
+        assert_eq!(schemas["NoteInput"]["properties"]["link"], optional);
     }
 
     #[test]
