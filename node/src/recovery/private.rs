@@ -102,7 +102,7 @@ impl PrivateRecovery {
     /// tables were read.
     ///
     /// # Errors
-    /// [`PrivateError`].
+    /// `PrivateError`.
     pub fn run(&self, progress: &Arc<Progress>) -> Result<State, PrivateError> {
         let mut builder = StateBuilder::default();
         let mut tree = match &self.base {
