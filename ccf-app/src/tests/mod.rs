@@ -11,6 +11,7 @@ mod events;
 mod evidence;
 mod explain;
 mod freshness;
+mod isolation;
 mod membership;
 mod oidc;
 mod openapi;

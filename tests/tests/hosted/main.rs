@@ -15,3 +15,4 @@ mod releases;
 mod strict;
 mod suite;
 mod tools;
+mod versions;
