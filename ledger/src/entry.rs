@@ -198,6 +198,32 @@ pub fn encode<B: AsRef<[u8]> + Ord>(
     })
 }
 
+/// Encodes an entry again from what was read of it and the private map sections it decrypts to: the same bytes, if the
+/// writer sorted as CCF does. For conformance; new entries are made by [`encode`].
+///
+/// # Errors
+/// [`SecretError::View`], [`SecretError::Internal`].
+pub fn encode_again(
+    entry: &Entry<'_>,
+    private: &[MapSection<'_>],
+    secret: &LedgerSecret,
+) -> Result<Vec<u8>, SecretError> {
+    let mut set: WriteSet<&[u8]> = WriteSet::new();
+    set.extend_sections(&entry.sections);
+    set.extend_sections(private);
+    let mut bytes = begin(entry.entry_type as u8);
+    bytes.extend_from_slice(&entry.seqno.0.to_le_bytes());
+    for digest in [entry.claims_digest, entry.commit_evidence_digest] {
+        bytes.extend_from_slice(digest.as_ref().map_or(&[], AsRef::as_ref));
+    }
+    bytes.extend_from_slice(&entry.reserved.to_le_bytes());
+    set.encode_sections(true, &mut bytes);
+    let private_at = bytes.len();
+    set.encode_sections(false, &mut bytes);
+    seal(&mut bytes, private_at, iv(entry.id())?, entry.flags, secret)?;
+    Ok(bytes)
+}
+
 /// The start of an entry: room for what [`seal`] fills in, and its type.
 pub(crate) fn begin(entry_type: u8) -> Vec<u8> {
     let mut bytes = vec![0; HEADER + SEALED_HEADER];

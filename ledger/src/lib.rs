@@ -42,6 +42,7 @@ pub use endorsement::{
 };
 pub use entry::{
     Encoded, Entry, EntryError, EntryHead, EntryType, FLAG_CHUNK_AFTER, FLAG_CHUNK_BEFORE, encode,
+    encode_again,
 };
 pub use frontier::{Fold, Frontier, Subtree};
 pub use hash::{Digest, ParseDigestError};

@@ -6,17 +6,15 @@
 //! body:           for each key: vec key, padding to 8; u64 8 + value length, u64 version, value, padding to 8
 //! ```
 
-use serde::Deserialize;
-
 use crate::cursor::{Cursor, ReadError};
 use crate::entry::{EntryError, EntryHead, EntryType};
 use crate::frontier::Frontier;
 use crate::hash::Digest;
 use crate::id::{Seqno, TxId};
-use crate::json::Base64;
-use crate::key::{KeyError, PublicKey};
-use crate::merkle::{MerkleTree, ProofStep, TREE_MAP, fold_proof};
-use crate::secret::{CommitEvidence, LedgerSecret, SecretError};
+use crate::key::PublicKey;
+use crate::merkle::{MerkleTree, TREE_MAP};
+use crate::receipt::UnverifiedReceipt;
+use crate::secret::{LedgerSecret, SecretError};
 use crate::signature::{SIGNATURES_MAP, SignatureRow};
 use crate::snapshot::{SnapshotMap, SnapshotStart};
 use crate::verify::FOLLOWED_BY_SNAPSHOTS;
@@ -65,28 +63,9 @@ pub enum SnapshotError {
         /// Why.
         reason: String,
     },
-    /// A signature or certificate of the receipt.
-    #[error("receipt: {0}")]
-    Key(#[from] KeyError),
     /// The private tables.
     #[error(transparent)]
     Secret(#[from] SecretError),
-}
-
-#[derive(Deserialize)]
-struct Receipt {
-    cert: String,
-    leaf_components: LeafComponents,
-    node_id: String,
-    proof: Vec<ProofStep>,
-    signature: Base64,
-}
-
-#[derive(Deserialize)]
-struct LeafComponents {
-    claims_digest: Digest,
-    commit_evidence: CommitEvidence,
-    write_set_digest: Digest,
 }
 
 impl<'a> Snapshot<'a> {
@@ -267,27 +246,22 @@ fn single<'m>(maps: &'m [SnapshotMap<'_>], name: &'static str) -> Result<&'m [u8
 }
 
 /// The receipt is of a transaction that claims the digest, and the service vouches for the node that signed it.
+/// The receipt is of a transaction that claims this digest, and leads to the service.
 fn verify_receipt(
     receipt: &[u8],
     digest: Digest,
     service: &PublicKey,
 ) -> Result<(), SnapshotError> {
-    let receipt: Receipt = serde_json::from_slice(receipt).map_err(|e| SnapshotError::Receipt {
-        reason: e.to_string(),
-    })?;
-    let leaf = &receipt.leaf_components;
-    if leaf.claims_digest != digest {
-        return Err(form("claims digest", leaf.claims_digest, digest));
+    let wrong = |reason: String| SnapshotError::Receipt { reason };
+    let receipt = serde_json::from_slice(receipt).map_err(|e| wrong(e.to_string()))?;
+    let receipt = UnverifiedReceipt::from_json(&receipt)
+        .and_then(|receipt| receipt.verify_with_key(service))
+        .map_err(|e| wrong(e.to_string()))?;
+    match receipt.claims_digest {
+        Some(claims) if claims == digest => Ok(()),
+        Some(claims) => Err(form("claims digest", claims, digest)),
+        None => Err(form("claims digest", "absent", digest)),
     }
-    let evidence = leaf.commit_evidence.digest();
-    let leaf = Digest::of_three(&leaf.write_set_digest, &evidence, &leaf.claims_digest);
-    let root = fold_proof(leaf, &receipt.proof);
-    service.verify_certificate(&receipt.cert)?;
-    let node = PublicKey::of_certificate(&receipt.cert)?;
-    if node.id() != receipt.node_id {
-        return Err(form("node", receipt.node_id, node.id()));
-    }
-    Ok(node.verify_root(&root, &receipt.signature.0)?)
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "takes whatever is shown")]

@@ -10,9 +10,10 @@ use aws_lc_rs::signature::{
     ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
 };
 use ledger::{
-    COSE_SIGNATURES_MAP, Check, ChunkBuilder, ChunkName, Digest, FLAG_CHUNK_AFTER, LedgerSecret,
-    LedgerVerifier, MerkleTree, PublicKey, SIGNATURES_MAP, SINGLE_KEY, Seqno, SignatureInputs,
-    Signer, SigningFailed, TREE_MAP, TxId, WriteSet, encode, signature_write_set,
+    COSE_SIGNATURES_MAP, Check, ChunkBuilder, ChunkName, Digest, ENDORSEMENT_MAP, EndorsementRow,
+    FLAG_CHUNK_AFTER, LedgerSecret, LedgerVerifier, MerkleTree, PublicKey, SIGNATURES_MAP,
+    SINGLE_KEY, SNAPSHOT_EVIDENCE_MAP, Seqno, SignatureInputs, Signer, SigningFailed, TREE_MAP,
+    TxId, WriteSet, encode, signature_write_set,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PKCS_ECDSA_P384_SHA384,
@@ -559,4 +560,55 @@ fn what_a_killed_writer_left_behind_is_reported_and_verifies_to_the_last_whole_s
     let torn = forge.bytes[..forge.bytes.len() - 1].to_vec();
     let next = (ChunkName::open(Seqno(4)), forge.bytes[..8].to_vec());
     assert_eq!(verify(None, &[(open, torn), next]), Err(Check::ChunkLayout));
+}
+
+#[test]
+fn led_22_endorsements_are_the_services() {
+    let with = |key: &Key, endorsed: &Key| {
+        let mut row = EndorsementRow::self_endorsement(key, TxId::new(2, 1), 1).unwrap();
+        row.endorsing_key = ledger::Base64(endorsed.public_key_der().to_vec());
+        serde_json::to_vec(&row).unwrap()
+    };
+    let mut forge = Forge::new();
+    let honest = with(&forge.service, &forge.service);
+    forge.put(ENDORSEMENT_MAP, honest).sign();
+    assert_eq!(forge.verify().map(|_| ()), Ok(()));
+    let mut forge = Forge::new();
+    let other = Key::new();
+    let foreign = with(&other, &other);
+    assert_eq!(
+        forge.put(ENDORSEMENT_MAP, foreign).sign().refused(),
+        Check::Endorsement
+    );
+    let mut forge = Forge::new();
+    let lie = with(&other, &forge.service);
+    assert_eq!(
+        forge.put(ENDORSEMENT_MAP, lie).sign().refused(),
+        Check::Endorsement
+    );
+    // Of an earlier service that never signed here.
+    let mut forge = Forge::new();
+    let first = EndorsementRow::self_endorsement(&other, TxId::new(2, 1), 1).unwrap();
+    let created = TxId::new(4, 9);
+    let row = EndorsementRow::of_previous(
+        &forge.service,
+        &first,
+        Seqno(3),
+        created,
+        &Digest::of(b"x"),
+        1,
+    );
+    let row = serde_json::to_vec(&row.unwrap()).unwrap();
+    assert_eq!(
+        forge.put(ENDORSEMENT_MAP, row).sign().refused(),
+        Check::Endorsement
+    );
+}
+
+#[test]
+fn led_24_evidence_of_a_snapshot_is_claimed() {
+    let mut forge = Forge::new();
+    let row = json!({ "hash": Digest::of(b"snapshot"), "version": 1 }).to_string();
+    forge.put(SNAPSHOT_EVIDENCE_MAP, row);
+    assert_eq!(forge.sign().refused(), Check::SnapshotEvidence);
 }

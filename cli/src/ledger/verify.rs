@@ -54,14 +54,15 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), 
             .map_err(|error| CliError::Print(error.into()))?;
         fs::write(file, text + "\n").map_err(CliError::file(file))?;
     }
-    if let Some(governance) = found.governance {
-        legitimate(governance, output)?;
-    }
-    whole(&found.report, output)
+    let unjudged = match found.governance {
+        Some(governance) => legitimate(governance, output)?,
+        None => None,
+    };
+    whole(&found.report, unjudged, output)
 }
 
-/// No rule of government was broken.
-fn legitimate(governance: Legitimacy, output: &mut Output<'_>) -> Result<(), CliError> {
+/// No rule of government was broken. Says what could not be judged: a lie may hide there.
+fn legitimate(governance: Legitimacy, output: &mut Output<'_>) -> Result<Option<String>, CliError> {
     if let Some(breach) = governance.breach {
         return Err(CliError::Illegitimate(Box::new(breach)));
     }
@@ -69,16 +70,22 @@ fn legitimate(governance: Legitimacy, output: &mut Output<'_>) -> Result<(), Cli
         let (transaction, reason) = (act.transaction, act.reason);
         output.note(&format!("note: {transaction} was not judged: {reason}"));
     }
-    Ok(())
+    let count = governance.unjudged.len();
+    Ok((count > 0).then(|| format!("{count} acts of government were not judged")))
 }
 
 /// Everything is signed, and by the service that was given if one was.
-fn whole(report: &Report, output: &mut Output<'_>) -> Result<(), CliError> {
+fn whole(
+    report: &Report,
+    unjudged: Option<String>,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
     let mut left = left_open(report);
     if report.anchor == Anchor::None {
         // The caller asked for no more: said, but no failure.
         output.note(&format!("note: {}", left.remove(0)));
     }
+    left.extend(unjudged);
     if left.is_empty() {
         return Ok(());
     }

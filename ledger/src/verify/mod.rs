@@ -47,9 +47,13 @@ impl LedgerVerifier {
     /// A walk from the first transaction, with everything the caller knows from outside.
     #[must_use]
     pub fn trusting(trust: Trust) -> Self {
-        Self {
-            walk: Walk::new(trust),
-        }
+        Self::walking(Walk::new(trust))
+    }
+
+    /// Goes on with a walk, from a snapshot for instance.
+    #[must_use]
+    pub const fn walking(walk: Walk) -> Self {
+        Self { walk }
     }
 
     /// Checks the next chunk.

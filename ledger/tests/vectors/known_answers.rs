@@ -1,45 +1,14 @@
 //! Small known answers and every entry of the real ledgers, with the secrets that the members'
 //! keys recover. No ledger is named here but those the answers name.
-#![allow(clippy::unwrap_used, missing_docs)]
-
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
 
 use ledger::{
-    ChunkName, Digest, ENDORSEMENT_MAP, EndorsementRow, Entries, HISTORICAL_SECRET_MAP,
-    LedgerSecret, LedgerSecrets, MerkleTree, PublicKey, RECOVERY_SHARES_MAP, RecoverySharesRow,
-    RsaPrivateKey, SINGLE_KEY, Seqno, Share, ShareError, TREE_MAP, TxId, WrappingSecret,
-    parse_sections,
+    Digest, ENDORSEMENT_MAP, EndorsementRow, Entries, LedgerSecret, MerkleTree, PublicKey,
+    SINGLE_KEY, Share, TREE_MAP, TxId, WrappingSecret, parse_sections,
 };
-use serde_json::Value;
 use tests::vectors;
 
-fn json(path: &Path) -> Value {
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-}
-
-fn bytes(value: &Value) -> Vec<u8> {
-    hex::decode(value.as_str().unwrap()).unwrap()
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap()
-}
-
-/// The chunk files of a ledger, in order.
-fn chunks(folder: &Path) -> Vec<Vec<u8>> {
-    let names = std::fs::read_dir(folder).unwrap().filter_map(|item| {
-        let name = item.unwrap().file_name();
-        ChunkName::parse(name.to_str().unwrap()).map(|parsed| (parsed, name))
-    });
-    let mut names: Vec<_> = names.collect();
-    names.sort();
-    names
-        .into_iter()
-        .map(|(_, name)| std::fs::read(folder.join(name)).unwrap())
-        .collect()
-}
+use crate::real::{bytes, chunks, json, secrets, text};
 
 #[test]
 fn recovery_shares_give_the_ledger_secret() {
@@ -126,49 +95,6 @@ fn leaves_roots_and_serialised_trees() {
         }
     }
     assert_eq!(checked, cases.len());
-}
-
-/// Every secret of a ledger, from the last shares row and the members' keys.
-fn secrets(root: &Path, facts: &Value, chunks: &[Vec<u8>]) -> LedgerSecrets {
-    let mut shares_row = None;
-    let mut history = Vec::new();
-    for chunk in chunks {
-        let mut entries = Entries::new(chunk).unwrap();
-        while let Some((_, entry)) = entries.next_entry().unwrap() {
-            let row = |map| {
-                entry
-                    .section(map)
-                    .and_then(|m| m.value(&SINGLE_KEY))
-                    .map(<[u8]>::to_vec)
-            };
-            if let Some(row) = row(HISTORICAL_SECRET_MAP) {
-                history.push((entry.seqno, row));
-            }
-            if let Some(row) = row(RECOVERY_SHARES_MAP) {
-                shares_row = Some(row);
-            }
-        }
-    }
-    let row: RecoverySharesRow = serde_json::from_slice(&shares_row.unwrap()).unwrap();
-    let keys = root.join(text(&facts["memberKeys"]));
-    let mut shares = Vec::new();
-    for item in std::fs::read_dir(keys).unwrap() {
-        let path = item.unwrap().path();
-        if !path.to_str().unwrap().ends_with("_enc_privk.pem") {
-            continue;
-        }
-        let key = RsaPrivateKey::from_pem(&std::fs::read_to_string(path).unwrap()).unwrap();
-        for member in row.encrypted_shares.keys() {
-            match row.open_share(member, &key) {
-                Ok(share) => shares.push(share),
-                Err(ShareError::Rsa(_)) => {}
-                Err(error) => panic!("{error}"),
-            }
-        }
-    }
-    let latest = row.latest_secret(&shares, shares.len()).unwrap();
-    let rows: Vec<(Seqno, &[u8])> = history.iter().map(|(at, row)| (*at, &row[..])).collect();
-    LedgerSecrets::walk_back(Arc::new(latest), &rows).unwrap()
 }
 
 #[test]
