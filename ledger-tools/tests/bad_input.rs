@@ -99,7 +99,7 @@ fn a_missing_a_foreign_and_a_doubled_file_are_found() {
     fs::remove_file(&files[1]).unwrap();
     let error = case.refused(Check::ChunkName);
     assert!(
-        error.to_string().contains("ledger_43-63.committed"),
+        error.to_string().contains("ledger_44-64.committed"),
         "{error}"
     );
     fs::write(&files[1], &bytes).unwrap();
@@ -113,7 +113,7 @@ fn a_missing_a_foreign_and_a_doubled_file_are_found() {
     fs::copy(&other.files()[1], &files[1]).unwrap();
     let error = case.refused(Check::Root);
     assert!(
-        error.to_string().contains("ledger_23-42.committed at byte"),
+        error.to_string().contains("ledger_23-43.committed at byte"),
         "{error}"
     );
     assert!(error.to_string().contains("seqno"), "{error}");
