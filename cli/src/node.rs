@@ -173,6 +173,8 @@ pub(crate) fn local_settings(ledger_directory: PathBuf) -> Settings {
         node_validity_days: 90,
         node_data: None,
         snapshot_directory: ledger_directory.with_file_name("snapshots"),
+        checkpoint_file: Some(ledger_directory.with_file_name("checkpoint.json")),
+        sealing_directory: None,
         read_only_snapshot_directory: None,
         snapshot_tx_count: 10_000,
         ledger_directory,

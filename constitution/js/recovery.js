@@ -23,7 +23,7 @@ const HOLDER_MEMBERS = {
 };
 
 const RECOVERY_MEMBERS = [
-  "mode", CONFIDENTIAL, BREAK_GLASS, "notice_seconds", "requires_reason", "requires_member_ack",
+  "mode", CONFIDENTIAL, BREAK_GLASS, "notice_seconds", "requires_reason", "requires_member_ack", "sealed_restart",
 ];
 
 // CON-90: a recovery policy names its mode, and holders for each kind of recovery that the mode allows and for no other; every
@@ -46,6 +46,7 @@ function checkRecoveryPolicy(policy) {
   optional(checkInteger, policy.notice_seconds, 0, 2592000, "policy.notice_seconds");
   optional(checkBoolean, policy.requires_reason, "policy.requires_reason");
   optional(checkBoolean, policy.requires_member_ack, "policy.requires_member_ack");
+  optional(checkBoolean, policy.sealed_restart, "policy.sealed_restart");
 }
 
 function checkMembers(value, known, field) {

@@ -2,14 +2,15 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ledger::{Checkpoint, PublicKey};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::client::{Client, ClientError, Request};
 use crate::cose::MessageType;
 use crate::identity::IdentityError;
-use crate::ids::IdentityId;
+use crate::ids::{IdentityId, TxId};
 use crate::member::{Actions, Member};
 use crate::service::gov;
 
@@ -47,6 +48,25 @@ pub struct NodeState {
     pub state: String,
     /// Position of the last signature.
     pub last_signed_seqno: u64,
+}
+
+/// What members should know of the last recovery.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LatestRecovery {
+    /// How often the service was recovered.
+    pub recovery_count: u64,
+    /// Status of the service.
+    pub status: String,
+    /// The recovery policy in force.
+    #[serde(default)]
+    pub policy: Option<Value>,
+    /// How it was opened, by which proposal, why; whether it is acknowledged.
+    #[serde(default)]
+    pub record: Option<Value>,
+    /// Which checkpoints the recovered ledger does not hold, and the operator's reason to go on.
+    #[serde(default)]
+    pub rollback: Option<Value>,
 }
 
 /// Why a share was not submitted.
@@ -98,6 +118,48 @@ impl Client {
             .send(Request::get("/node/service/previous_identity"))?
             .json()?;
         Ok(body.previous_service_identity)
+    }
+
+    /// What members should know of the last recovery: record, policy, roll-back. An embedded node's own.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn latest_recovery(&self) -> Result<LatestRecovery, ClientError> {
+        self.send(gov("/gov/recovery/latest"))?.json()
+    }
+
+    /// The last signature of the service's ledger, with `service_certificate` (PEM) as the one that must stand behind it: to be
+    /// kept, and shown when the service is recovered.
+    ///
+    /// # Errors
+    /// [`ClientError::Answer`] when the signature does not hold.
+    pub fn checkpoint(&self, service_certificate: &str) -> Result<Checkpoint, ClientError> {
+        #[derive(Deserialize)]
+        struct Commit {
+            transaction_id: TxId,
+        }
+        let commit: Commit = self.send(Request::get("/node/commit"))?.json()?;
+        let id = commit.transaction_id;
+        let receipt = self.receipt(id)?;
+        let bad = |reason: &str| ClientError::Answer {
+            reason: format!("receipt of {id}: {reason}"),
+        };
+        let form = json!({
+            "format": "ledger-checkpoint/1",
+            "txid": id,
+            "root": receipt.get("leaf"),
+            "service_certificate": service_certificate,
+            "node_certificate": receipt.get("cert"),
+            "node_signature": receipt.get("signature"),
+        });
+        let checkpoint = Checkpoint::from_json(form.to_string().as_bytes())
+            .map_err(|_| bad("not one of a signature"))?;
+        let service = PublicKey::of_certificate(service_certificate)
+            .map_err(|_| bad("the service certificate cannot be used"))?;
+        checkpoint
+            .verify(Some(&service))
+            .map_err(|error| bad(&error.to_string()))?;
+        Ok(checkpoint)
     }
 
     /// Where the node is in its life.

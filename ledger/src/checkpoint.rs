@@ -21,7 +21,7 @@ use crate::hash::Digest;
 use crate::id::TxId;
 use crate::json::Base64;
 use crate::key::{KeyError, PublicKey};
-use crate::signature::{CoseError, CoseRootSignature};
+use crate::signature::{CoseError, CoseRootSignature, SignatureRow, cose_of_row};
 
 /// The one version of the format.
 const FORMAT: &str = "ledger-checkpoint/1";
@@ -97,6 +97,28 @@ impl Checkpoint {
             node_signature: Base64(signed.node_signature.to_vec()),
             cose_signature: signed.cose_signature.map(|bytes| Base64(bytes.to_vec())),
         }
+    }
+
+    /// The checkpoint of a signature as its rows have it: that of [`SIGNATURES_MAP`](crate::SIGNATURES_MAP), and that of
+    /// [`COSE_SIGNATURES_MAP`](crate::COSE_SIGNATURES_MAP) if there is one. `None` for a row of 1.x, which has no certificate.
+    #[must_use]
+    pub fn of_signature(
+        row: &SignatureRow,
+        cose: Option<&[u8]>,
+        service_certificate: &str,
+    ) -> Option<Self> {
+        let cose = cose.and_then(|row| cose_of_row(row).ok());
+        Some(Self::new(&Signed {
+            txid: TxId {
+                view: row.view,
+                seqno: row.seqno,
+            },
+            root: row.root,
+            service_certificate,
+            node_certificate: row.cert.as_deref()?,
+            node_signature: &row.sig.0,
+            cose_signature: cose.as_deref(),
+        }))
     }
 
     /// Reads a checkpoint. Nothing in it is true yet.

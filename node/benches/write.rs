@@ -47,6 +47,7 @@ impl Writer {
                 requested: Arc::default(),
             },
             chunk_requested: Arc::default(),
+            checkpoint_file: None,
             clock: Box::new(|| Duration::from_secs(1_780_000_000)),
             on_commit: Box::new(|_| {}),
         })

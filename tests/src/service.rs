@@ -173,12 +173,27 @@ impl Service {
     /// # Panics
     /// When it does not refuse within a minute.
     pub fn refuses_to_recover(host: &Host, ledger: &Path, previous: &str) -> String {
+        Self::refuses_to_recover_with(host, ledger, previous, |_, _| {})
+    }
+
+    /// As [`Service::refuses_to_recover`], with the folder and the configuration changed.
+    ///
+    /// # Panics
+    /// As [`Service::refuses_to_recover`].
+    pub fn refuses_to_recover_with(
+        host: &Host,
+        ledger: &Path,
+        previous: &str,
+        change: impl FnOnce(&Path, &mut Value),
+    ) -> String {
         let scratch = tempfile::tempdir().unwrap();
         let folder = scratch.path();
         copy_files(ledger, &folder.join("ledger"));
         let before = contents(&folder.join("ledger"));
         fs::write(folder.join("previous_cert.pem"), previous).unwrap();
-        fs::write(folder.join("node.json"), recovering().to_string()).unwrap();
+        let mut configuration = recovering();
+        change(folder, &mut configuration);
+        fs::write(folder.join("node.json"), configuration.to_string()).unwrap();
         let output = host.command().current_dir(folder).output().unwrap();
         assert!(!output.status.success());
         assert_eq!(

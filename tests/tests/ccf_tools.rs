@@ -50,6 +50,8 @@ fn settings(directory: &Path) -> Settings {
         snapshot_directory: directory.with_file_name("snapshots"),
         read_only_snapshot_directory: None,
         snapshot_tx_count: 10_000,
+        checkpoint_file: None,
+        sealing_directory: None,
         ledger_chunk_size: 5 << 20,
         interfaces: vec![Interface {
             name: "primary_rpc_interface".into(),

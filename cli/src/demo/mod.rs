@@ -1,8 +1,9 @@
-//! `cleanroom demo`: three parties, a contract, votes, a secret, a release, a refusal, and a ledger that proves it.
+//! `cleanroom demo`: three parties, a contract, votes, a secret, a release, a refusal, a stop and a recovery, and a ledger that proves it.
 //!
 //! Everything runs on this machine: a node of its own on a free port of the loopback interface, and clients that reach it over HTTPS
 //! as they would reach any other. Nothing but the clean room's evidence is simulated, and with `--evidence` not even that.
 
+mod comeback;
 mod setting;
 mod steps;
 mod story;
@@ -46,10 +47,18 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), 
     let ending = story::play(&setting.cast, &mut steps)?;
     let service_certificate = setting.service_certificate.clone();
     setting.end();
+    let comeback = comeback::play(
+        folder,
+        &service_certificate,
+        arguments.evidence.as_deref(),
+        &ending,
+        &mut steps,
+    )?;
+    let service_certificate = comeback.service_certificate;
     audit(folder, &service_certificate, &ending, &mut steps)?;
     if arguments.dir.is_some() {
         steps.fact(&format!(
-            "kept: {0} (again: cleanroom ledger verify {0}/ledger --service-cert {0}/service_cert.pem)",
+            "kept: {0} (again: cleanroom ledger verify {0}/ledger --service-cert {0}/recovered_service_cert.pem)",
             folder.display()
         ))?;
     }

@@ -126,6 +126,17 @@ fn genesis(identity: &Identity, data: Value) -> Result<GenesisMember, CliError> 
     })
 }
 
+/// The clean room with the agreed code, at a service that came back.
+pub(crate) fn clean_room(client: Client, evidence: Option<&Path>) -> Result<CleanRoom, CliError> {
+    match evidence {
+        Some(folder) => {
+            let key = evidence::load_key(folder)?;
+            Ok(CleanRoom::new(client, key, evidence::load(folder)?))
+        }
+        None => simulated_room(client, AGREED),
+    }
+}
+
 fn simulated_room(client: Client, host_data: [u8; 32]) -> Result<CleanRoom, CliError> {
     let key = ClientKey::generate().map_err(|error| CliError::input("key", &error))?;
     let guest = simulated::Guest::new(host_data.into(), key.public_key_pem().as_bytes());

@@ -47,6 +47,10 @@ pub(crate) struct Cast {
 
 /// What the story leaves behind.
 pub(crate) struct Ending {
+    /// Id of the secret that was released.
+    pub(crate) secret_id: String,
+    /// The secret, to compare with.
+    pub(crate) secret: SecretText,
     /// The transaction that recorded the release.
     pub(crate) release: TxId,
 }
@@ -66,7 +70,11 @@ pub(crate) fn play(cast: &Cast, steps: &mut Steps<'_>) -> Result<Ending, CliErro
     let release = release(cast, &secret_id, &secret, steps)?;
     refuse_other_code(cast, &secret_id, &secret, steps)?;
     prove(cast, release, steps)?;
-    Ok(Ending { release })
+    Ok(Ending {
+        secret_id,
+        secret,
+        release,
+    })
 }
 
 fn activate(cast: &Cast, steps: &mut Steps<'_>) -> Result<(), CliError> {

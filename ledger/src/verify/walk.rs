@@ -6,15 +6,14 @@ use super::scan::{Run, Stretch, entry_at, later_view};
 use super::service::{Tables, single};
 use super::signature::PendingSignature;
 use super::tree::Tree;
-use crate::checkpoint::{Checkpoint, Signed};
+use crate::checkpoint::Checkpoint;
 use crate::chunk::{ChunkError, ChunkName};
 use crate::endorsement::{EndorsementRow, verify_chain};
 use crate::entry::{Entry, EntryError};
-use crate::hash::Digest;
 use crate::id::{Seqno, TxId, View};
 use crate::key::PublicKey;
 use crate::merkle::TREE_MAP;
-use crate::signature::{COSE_SIGNATURES_MAP, SIGNATURES_MAP, SignatureRow, cose_of_row};
+use crate::signature::{COSE_SIGNATURES_MAP, SIGNATURES_MAP, SignatureRow};
 use crate::snapshot::{SNAPSHOT_EVIDENCE_MAP, SnapshotStart};
 
 /// What the caller knows from outside the ledger.
@@ -43,8 +42,6 @@ pub struct Walk {
 
 /// What a checkpoint needs of the last signature.
 struct LastSignature {
-    id: TxId,
-    root: Digest,
     row: SignatureRow,
     cose: Option<Vec<u8>>,
     service_certificate: String,
@@ -361,8 +358,6 @@ impl Walk {
         let signature = row.sig.0.clone();
         let node_id = row.node.clone();
         self.last_signature = Some(LastSignature {
-            id: entry.id(),
-            root,
             row,
             cose: cose.clone(),
             service_certificate: self.service_certificate().unwrap_or_default().to_owned(),
@@ -382,15 +377,7 @@ impl Walk {
 
 impl LastSignature {
     fn checkpoint(self) -> Option<Checkpoint> {
-        let cose = self.cose.as_deref().and_then(|row| cose_of_row(row).ok());
-        Some(Checkpoint::new(&Signed {
-            txid: self.id,
-            root: self.root,
-            service_certificate: &self.service_certificate,
-            node_certificate: self.row.cert.as_deref()?,
-            node_signature: &self.row.sig.0,
-            cose_signature: cose.as_deref(),
-        }))
+        Checkpoint::of_signature(&self.row, self.cose.as_deref(), &self.service_certificate)
     }
 }
 

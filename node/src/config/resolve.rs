@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ledger::Checkpoint;
 use serde_json::Value;
 
 use super::error::ConfigError;
@@ -88,6 +89,8 @@ pub fn resolve(config: &Config) -> Result<Launch, ConfigError> {
         snapshot_directory: config.snapshots.directory.clone(),
         read_only_snapshot_directory: config.snapshots.read_only_directory.clone(),
         snapshot_tx_count: config.snapshots.tx_count,
+        checkpoint_file: given(Some(&config.embedded_node.checkpoint_file)),
+        sealing_directory: config.output_files.sealed_ledger_secret_location.clone(),
         ledger_chunk_size: config.ledger.chunk_size.bytes(),
         interfaces: config
             .network
@@ -119,7 +122,8 @@ fn command(config: &Config) -> Result<Command, ConfigError> {
     let command = &config.command;
     if command.kind == CommandType::Recover {
         let recover = command.recover.as_ref();
-        return recovery(recover.ok_or_else(|| missing("recover"))?).map(Command::Recover);
+        let recover = recover.ok_or_else(|| missing("recover"))?;
+        return recovery(config, recover).map(Command::Recover);
     }
     let start = command.start.as_ref().ok_or_else(|| missing("start"))?;
     Ok(Command::Start(NewService {
@@ -135,12 +139,38 @@ fn command(config: &Config) -> Result<Command, ConfigError> {
     }))
 }
 
-fn recovery(recover: &Recover) -> Result<Recovery, ConfigError> {
+fn recovery(config: &Config, recover: &Recover) -> Result<Recovery, ConfigError> {
     let path = "command.recover.previous_service_identity_file";
     let file = &recover.previous_service_identity_file;
+    let own = &config.embedded_node;
+    let mut checkpoints = Vec::new();
+    // The node's own is there unless this is its first run on this machine.
+    if let Some(file) = given(Some(&own.checkpoint_file)).filter(|file| file.exists()) {
+        checkpoints.push(checkpoint("embedded_node.checkpoint_file", &file)?);
+    }
+    for (index, file) in own.recovery_checkpoint_files.iter().enumerate() {
+        let path = format!("embedded_node.recovery_checkpoint_files[{index}]");
+        checkpoints.push(checkpoint(&path, file)?);
+    }
     Ok(Recovery {
         previous_identity: certificate(path, file)?,
         validity_days: recover.initial_service_certificate_validity_days,
+        checkpoints,
+        accept_rollback: own.accept_rollback.clone(),
+        previous_sealing_directory: recover.previous_sealed_ledger_secret_location.clone(),
+    })
+}
+
+/// A checkpoint whose signatures hold.
+fn checkpoint(path: &str, file: &Path) -> Result<Checkpoint, ConfigError> {
+    let text = text(path, file)?;
+    let checkpoint = Checkpoint::from_json(text.as_bytes())
+        .and_then(|checkpoint| checkpoint.verify(None).map(|()| checkpoint));
+    checkpoint.map_err(|error| ConfigError::FileContent {
+        path: path.to_owned(),
+        file: file.to_owned(),
+        want: "a checkpoint of a ledger",
+        reason: error.to_string(),
     })
 }
 

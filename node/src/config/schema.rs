@@ -498,6 +498,16 @@ pub struct EmbeddedNode {
     pub max_head_size: Size,
     /// How long open requests may take when the node stops (5s).
     pub shutdown_timeout: Period,
+    /// Where the last signature is kept, at most once a second (`checkpoint.json`); empty: nowhere. A recovery is refused from
+    /// files that do not hold it.
+    pub checkpoint_file: PathBuf,
+    /// More checkpoints that the ledger must hold to be recovered, as members keep them.
+    pub recovery_checkpoint_files: Vec<PathBuf>,
+    /// Why a ledger is recovered although it does not hold a checkpoint. Every member sees it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accept_rollback: Option<String>,
+    /// Seal ledger secrets with a key in a file, which protects nothing: for development.
+    pub development_sealing: bool,
 }
 
 impl EmbeddedNode {
@@ -603,6 +613,10 @@ impl Default for EmbeddedNode {
             body_timeout: Period::from_secs(30),
             max_head_size: Size::from_kib(64),
             shutdown_timeout: Period::from_secs(5),
+            checkpoint_file: "checkpoint.json".into(),
+            recovery_checkpoint_files: Vec::new(),
+            accept_rollback: None,
+            development_sealing: false,
         }
     }
 }

@@ -11,14 +11,13 @@ use ledger::{
     HistoricalSecretRow, LedgerSecret, RsaPublicKey, SINGLE_KEY, Seqno,
 };
 
+use super::opening::LAST_RECOVERY_TYPE_MAP;
 use super::rows::{read, text, write};
 use super::tables::{
-    ENCRYPTED_SUBMITTED_SHARES, NODE_INFO, NodeInfo, PREVIOUS_SERVICE_IDENTITY, SERVICE_INFO,
-    ServiceInfo,
+    ENCRYPTED_SUBMITTED_SHARES, NODE_INFO, NodeInfo, PREVIOUS_SERVICE_IDENTITY, RECOVERY_POLICY,
+    SERVICE_INFO, ServiceInfo,
 };
 use super::{NodeServices, opening, shares};
-
-const LAST_RECOVERY_TYPE_MAP: &str = "public:ccf.internal.last_recovery_type";
 
 /// The effects, for one `apply`.
 pub(super) struct ServiceEffects<'s> {
@@ -93,7 +92,19 @@ impl Effects for ServiceEffects<'_> {
         }
         if self.services.state().is_public_only() {
             kv.clear(ENCRYPTED_SUBMITTED_SHARES.name()).map_err(text)?;
-            write(kv, LAST_RECOVERY_TYPE_MAP, "RECOVERY_SHARES")?;
+            let sealed = match self.services.restoring() {
+                Some(restoring) if sealed_restart_allowed(kv)? => restoring.sealed()?,
+                _ => None,
+            };
+            let by = match &sealed {
+                Some(_) => "LOCAL_UNSEALING",
+                None => "RECOVERY_SHARES",
+            };
+            write(kv, LAST_RECOVERY_TYPE_MAP, by)?;
+            if let Some(secrets) = sealed {
+                // Once this is committed the node restores the private tables, as after enough shares.
+                write(kv, ENCRYPTED_SECRETS_MAP, &secrets)?;
+            }
             "WaitingForRecoveryShares".clone_into(&mut service.status);
             return write(kv, SERVICE_INFO.name(), &service);
         }
@@ -158,6 +169,12 @@ impl Effects for ServiceEffects<'_> {
     ) -> Result<(), String> {
         jwt_keys::remove(kv, issuer)
     }
+}
+
+/// Members forbid it in their recovery policy.
+fn sealed_restart_allowed(kv: &mut dyn Kv) -> Result<bool, String> {
+    let policy: Option<serde_json::Value> = read(kv, RECOVERY_POLICY.name())?;
+    Ok(policy.is_none_or(|policy| policy.get("sealed_restart") != Some(&false.into())))
 }
 
 fn count(days: u64) -> Result<u32, String> {

@@ -16,7 +16,7 @@ mod rows;
 mod service;
 pub mod services;
 mod shares;
-mod submitted;
+pub(crate) mod submitted;
 pub(crate) mod tables;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -104,6 +104,8 @@ pub fn endpoints_with_scripts(
             recovery::encrypted_share,
         )
         .summary("A member's recovery share, encrypted to the member")
+        .get("/recovery/latest", recovery::latest)
+        .summary("The last recovery: its record, the policy in force, what was rolled back")
         .post("/recovery/members/{memberId}:recover", recovery::recover)
         .auth(active("recovery_share"))
         .summary("Submit a recovery share");

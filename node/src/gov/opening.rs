@@ -9,13 +9,16 @@ use ccf_rs::{Error, WriteHost};
 use constitution::Kv;
 use ledger::{
     Digest, ENDORSEMENT_MAP, EndorsementRow, HISTORICAL_SECRET_MAP, HistoricalSecretRow,
-    LAST_SIGNED_ROOT_MAP, LedgerSecret, SINGLE_KEY, Seqno, TxId,
+    LAST_SIGNED_ROOT_MAP, LedgerSecret, SINGLE_KEY, Seqno, TxId, canonical,
 };
 
 use super::kv::HostKv;
 use super::rows::{read, text, write};
-use super::tables::{ENCRYPTED_SUBMITTED_SHARES, SERVICE_INFO, ServiceInfo};
+use super::tables::{ENCRYPTED_SUBMITTED_SHARES, RECOVERIES, SERVICE_INFO, ServiceInfo};
 use super::{NodeServices, shares};
+
+/// How the ledger secrets of the last recovery came back: `RECOVERY_SHARES` or `LOCAL_UNSEALING`.
+pub(super) const LAST_RECOVERY_TYPE_MAP: &str = "public:ccf.internal.last_recovery_type";
 
 /// Opens a new service. `now` is the time since the Unix epoch.
 pub(super) fn open_new(
@@ -79,8 +82,30 @@ fn recovered(
     write(kv, HISTORICAL_SECRET_MAP, &row)?;
     let row = endorsement(kv, services, &service, now)?;
     write(kv, ENDORSEMENT_MAP, &row)?;
+    record_opening(kv, service.recovery_count)?;
     kv.clear(ENCRYPTED_SUBMITTED_SHARES.name()).map_err(text)?;
     opened(kv, services, service)
+}
+
+/// Adds to the record of the recovery, if members' constitution keeps one, how the secrets came back, and from whom.
+fn record_opening(kv: &mut dyn Kv, count: u64) -> Result<(), String> {
+    let key = count.to_string();
+    let Some(row) = kv.get(RECOVERIES.name(), key.as_bytes()).map_err(text)? else {
+        return Ok(());
+    };
+    let mut record: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(&row).map_err(|_| "the record of the recovery cannot be read")?;
+    let mut members = Vec::new();
+    kv.for_each(ENCRYPTED_SUBMITTED_SHARES.name(), &mut |member, _| {
+        members.push(String::from_utf8_lossy(member).into_owned());
+    })
+    .map_err(text)?;
+    let by = read::<String>(kv, LAST_RECOVERY_TYPE_MAP)?;
+    record.insert("opened_by".to_owned(), serde_json::json!(by));
+    record.insert("shares_of".to_owned(), serde_json::json!(members));
+    let row = canonical(&record).map_err(|e| e.to_string())?;
+    kv.put(RECOVERIES.name(), key.as_bytes(), &row)
+        .map_err(text)
 }
 
 fn opened(

@@ -16,7 +16,10 @@ use super::recovery_terms;
 use super::request::{self, failed, same_member};
 use super::services::Restoring;
 use super::submitted::{Combined, Submitted, combine};
-use super::tables::{ENCRYPTED_SUBMITTED_SHARES, RECOVERY_SHARES, SERVICE_CONFIG, SERVICE_INFO};
+use super::tables::{
+    ENCRYPTED_SUBMITTED_SHARES, RECOVERIES, RECOVERY_POLICY, RECOVERY_ROLLBACKS, RECOVERY_SHARES,
+    SERVICE_CONFIG, SERVICE_INFO,
+};
 
 /// GET `/recovery/encrypted-shares/{memberId}`
 pub(super) fn encrypted_share(_: &Governance, ctx: &mut ReadContext<'_>) -> Result<Reply> {
@@ -110,6 +113,23 @@ pub(super) fn recover(gov: &Governance, ctx: &mut WriteContext<'_>) -> Result<Re
         }
         Combined::Mismatch => Ok(mismatch(&member, &submitted)),
     }
+}
+
+/// GET `/recovery/latest`: what members should know of the last recovery. Not of CCF's interface.
+pub(super) fn latest(_: &Governance, ctx: &mut ReadContext<'_>) -> Result<Reply> {
+    request::version(ctx)?;
+    let service = ctx
+        .read(&SERVICE_INFO)
+        .get(&Singleton)?
+        .ok_or_else(|| failed("There is no service."))?;
+    let key = service.recovery_count.to_string();
+    Reply::json(&json!({
+        "recoveryCount": service.recovery_count,
+        "status": service.status,
+        "policy": ctx.read(&RECOVERY_POLICY).get(&Singleton)?,
+        "record": ctx.read(&RECOVERIES).get(&key)?,
+        "rollback": ctx.read(&RECOVERY_ROLLBACKS).get(&key)?,
+    }))
 }
 
 /// What restores secrets, if this is the time to submit shares.

@@ -92,6 +92,12 @@ pub trait Restoring: Send + Sync {
     /// # Errors
     /// Why the newest does not lead to the others.
     fn restore(&self, newest: LedgerSecret) -> Result<EncryptedSecretsRow, String>;
+
+    /// The same from a secret that was sealed to this machine; `None` without one that fits the ledger.
+    ///
+    /// # Errors
+    /// As [`Self::restore`].
+    fn sealed(&self) -> Result<Option<EncryptedSecretsRow>, String>;
 }
 
 /// Where a node is in its life (CCF interface, section 7.2).

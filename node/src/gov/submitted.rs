@@ -9,10 +9,10 @@ use ledger::{LedgerSecret, RecoverySharesRow, Share};
 const MAX_ATTEMPTS: usize = 100_000;
 
 /// Shares by the id of the member who submitted them.
-pub(super) type Submitted = BTreeMap<String, Share>;
+pub(crate) type Submitted = BTreeMap<String, Share>;
 
 /// What came of putting shares together.
-pub(super) enum Combined {
+pub(crate) enum Combined {
     /// Too few.
     TooFew,
     /// The newest ledger secret. The shares of these members do not fit.
@@ -22,7 +22,7 @@ pub(super) enum Combined {
 }
 
 /// Tries the combinations that contain the newest share; the others were tried before.
-pub(super) fn combine(
+pub(crate) fn combine(
     row: &RecoverySharesRow,
     submitted: &Submitted,
     newest: &str,

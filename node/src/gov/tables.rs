@@ -65,6 +65,14 @@ pub(crate) static VIRTUAL_MEASUREMENTS: Table<String, Any> =
 
 pub(crate) static ENCRYPTED_SUBMITTED_SHARES: Table<MemberId, String> =
     Table::json("public:ccf.internal.encrypted_submitted_shares");
+/// Recoveries by recovery count in decimal, as members opened them (docs/constitution.md).
+pub(crate) static RECOVERIES: Table<String, Any> = Table::json("public:ccf.gov.recoveries");
+/// Who may recover the service, and how (docs/constitution.md).
+pub(crate) static RECOVERY_POLICY: Table<Singleton, Any> =
+    Table::json("public:ccf.gov.recovery_policy");
+/// Recoveries from files that do not hold a checkpoint, by recovery count in decimal.
+pub(crate) static RECOVERY_ROLLBACKS: Table<String, Any> =
+    Table::json("public:ccf.gov.recovery_rollbacks");
 pub(crate) static RECOVERY_SHARES: Table<Singleton, Any> =
     Table::json("public:ccf.internal.recovery_shares");
 pub(crate) static SIGNATURES: Table<Singleton, SignatureRow> =

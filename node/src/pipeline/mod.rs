@@ -4,6 +4,7 @@
 //! tree, adds a signature over everything, writes and syncs once, publishes the state, and
 //! only then lets the waiting requests be answered. More load makes larger batches.
 
+mod checkpoints;
 mod disk;
 mod files;
 mod history;
@@ -22,4 +23,13 @@ pub use views::Views;
 pub use worker::{Pipeline, PipelineParts};
 
 #[cfg(test)]
+mod simulated;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+pub(crate) use simulated::{Fault, Random, SimulatedDisk};
+#[cfg(test)]
+pub(crate) use testing::Rig;

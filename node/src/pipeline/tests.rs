@@ -1,150 +1,27 @@
 //! The pipeline on a real directory, judged by the verifier.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ccf_rs::{Historical, Positions, Seqno, TxId, TxStatus, WriteHost};
 use ledger::{
     ChunkName, EncryptedNodeSecret, EncryptedSecretsRow, LedgerSecret, LedgerVerifier, PublicKey,
-    Report, RsaPrivateKey,
+    Report,
 };
-use time::OffsetDateTime;
 
+use super::testing::Row;
 use super::*;
-use crate::identity::{IdentityKey, Subject, Validity, endorse_node, self_signed_service};
-use crate::store::{Access, Chain, CommitError, State, Store, Transaction};
-
-/// Table, key, value.
-type Row<'a> = (&'a str, &'a [u8], &'a [u8]);
+use crate::store::{Access, Chain, CommitError, Transaction};
 
 /// The table whose past writes the rig finds by key.
 const INDEXED: &str = "public:indexed";
 
-struct Rig {
-    store: Arc<Store>,
-    ledger: Arc<Ledger>,
-    pipeline: Pipeline,
-    encryption_key: Arc<RsaPrivateKey>,
-    node: String,
-    service: PublicKey,
-    chunk_requested: Arc<AtomicBool>,
-    directory: PathBuf,
-    _scratch: Option<tempfile::TempDir>,
-}
-
-impl Rig {
-    async fn new(chunk_size: u64) -> Self {
-        let scratch = tempfile::tempdir().unwrap();
-        let mut rig = Self::at(scratch.path(), chunk_size).await;
-        rig._scratch = Some(scratch);
-        rig
-    }
-
-    async fn at(directory: &Path, chunk_size: u64) -> Self {
-        let service_key = Arc::new(IdentityKey::generate().unwrap());
-        let node_key = Arc::new(IdentityKey::generate().unwrap());
-        let encryption_key = Arc::new(RsaPrivateKey::generate().unwrap());
-        let store = Arc::new(Store::new(State::default(), [0; 32]));
-        let history = Arc::new(History::default());
-        let rng = aws_lc_rs::rand::SystemRandom::new();
-        history.add_secret(Seqno(1), Arc::new(LedgerSecret::generate(&rng).unwrap()));
-        let ledger = Arc::new(Ledger::new(
-            Arc::clone(&history),
-            Arc::downgrade(&store),
-            Views::of_new_service(),
-        ));
-        let chunk_requested = Arc::new(AtomicBool::new(false));
-        let pipeline = Pipeline::start(PipelineParts {
-            store: Arc::clone(&store),
-            files: Files::create(Arc::new(RealDisk), directory, chunk_size).unwrap(),
-            history,
-            tree: ledger::MerkleTree::new(),
-            views: Views::of_new_service(),
-            service_key: Arc::clone(&service_key),
-            node_key: Arc::clone(&node_key),
-            encryption_key: Arc::clone(&encryption_key),
-            cose_claims: ("issuer".into(), "subject".into()),
-            snapshots: Snapshots {
-                directory: directory.to_owned(),
-                every: u64::MAX,
-                requested: Arc::default(),
-            },
-            chunk_requested: Arc::clone(&chunk_requested),
-            clock: Box::new(|| Duration::from_secs(1_780_000_000)),
-            on_commit: Box::new(|_| {}),
-        })
-        .unwrap();
-        let validity = Validity {
-            from: OffsetDateTime::from_unix_timestamp(1_780_000_000).unwrap(),
-            days: 1,
-        };
-        let service_pem = self_signed_service(&service_key, "CN=CCF Service", validity).unwrap();
-        let subject = Subject {
-            name: "CN=CCF Node".into(),
-            alternative_names: vec![],
-        };
-        let node_pem = endorse_node(
-            &node_key,
-            &subject,
-            validity,
-            &service_key,
-            "CN=CCF Service",
-        )
-        .unwrap();
-        let rig = Self {
-            store,
-            ledger,
-            pipeline,
-            encryption_key,
-            node: node_key.id(),
-            service: PublicKey::of_certificate(&service_pem).unwrap(),
-            chunk_requested,
-            directory: directory.to_owned(),
-            _scratch: None,
-        };
-        let info = serde_json::json!({ "cert": service_pem, "status": "Opening" }).to_string();
-        rig.write(&[
-            ("public:ccf.gov.service.info", &[0; 8], info.as_bytes()),
-            (
-                "public:ccf.gov.nodes.info",
-                rig.node.as_bytes(),
-                br#"{"status":"Trusted"}"#,
-            ),
-            (
-                "public:ccf.gov.nodes.endorsed_certificates",
-                rig.node.as_bytes(),
-                node_pem.as_bytes(),
-            ),
-        ])
-        .await
-        .unwrap();
-        rig
-    }
-
-    async fn write(&self, rows: &[Row<'_>]) -> Result<Seqno, CommitError> {
-        let chain = Arc::clone(&self.ledger) as Arc<dyn Chain>;
-        let mut tx = Transaction::new(
-            self.store.newest(),
-            None,
-            chain,
-            Access::Framework,
-            Duration::ZERO,
-        );
-        for (table, key, value) in rows {
-            tx.put(table, key, value).unwrap();
-        }
-        tx.set_claims_digest([5; 32]).unwrap();
-        let appended = self.store.append(tx)?;
-        appended.durable.await.unwrap().map(|()| appended.seqno)
-    }
-
-    fn verify(&self) -> Report {
-        verify(&self.directory, self.service.clone())
-    }
+fn verify_rig(rig: &Rig) -> Report {
+    verify(&rig.directory, rig.service.clone())
 }
 
 fn verify(directory: &Path, service: PublicKey) -> Report {
@@ -169,7 +46,7 @@ async fn an_acknowledged_write_is_signed_and_on_disk() {
     let rig = Rig::new(1 << 20).await;
     for n in 0..5_u8 {
         let seqno = rig.write(&[("records", b"k", &[n])]).await.unwrap();
-        let report = rig.verify();
+        let report = verify_rig(&rig);
         assert!(
             report.verified_until.unwrap().seqno.0 > seqno.0,
             "the signature stands behind the write"
@@ -195,7 +72,7 @@ async fn concurrent_writes_share_signatures_and_none_is_lost() {
     }
     // All are appended before the first is awaited to its end.
     futures_join(tasks).await;
-    let report = rig.verify();
+    let report = verify_rig(&rig);
     assert!(
         report.signatures < 200,
         "{} signatures for 200 writes",
@@ -230,12 +107,12 @@ async fn chunks_end_by_size_and_on_request() {
             .await
             .unwrap();
     }
-    let by_size = rig.verify().chunks;
+    let by_size = verify_rig(&rig).chunks;
     assert!(by_size >= 2, "{by_size} chunks");
     rig.chunk_requested.store(true, Ordering::Release);
     rig.write(&[("public:rows", b"k", b"v")]).await.unwrap();
     rig.write(&[("public:rows", b"k", b"v")]).await.unwrap();
-    assert!(rig.verify().chunks > by_size);
+    assert!(verify_rig(&rig).chunks > by_size);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The thread that makes transactions durable.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -11,6 +12,7 @@ use ledger::{
     MerkleTree, RsaPrivateKey, SINGLE_KEY, SignatureInputs, WriteSet, encode, signature_write_set,
 };
 
+use super::checkpoints::Checkpoints;
 use super::files::Files;
 use super::history::History;
 use super::snapshots::{Job, Snapshots, Snapshotter};
@@ -52,6 +54,8 @@ pub struct PipelineParts {
     pub snapshots: Snapshots,
     /// Set to end the chunk at the next signature.
     pub chunk_requested: Arc<AtomicBool>,
+    /// Where the last signature is kept; `None`: nowhere.
+    pub checkpoint_file: Option<PathBuf>,
     /// Seconds since the epoch.
     pub clock: Box<dyn Fn() -> Duration + Send + Sync>,
     /// Told of each transaction once it is on disk, in order.
@@ -71,6 +75,7 @@ struct Worker {
     /// Position of the last signature: everything up to it is committed.
     committed: Seqno,
     snapshotter: Snapshotter,
+    checkpoints: Checkpoints,
 }
 
 /// A batch in the form that goes to disk.
@@ -102,6 +107,7 @@ impl Pipeline {
         };
         let mut worker = Worker {
             snapshotter: Snapshotter::new(parts.snapshots.clone(), committed),
+            checkpoints: Checkpoints::new(parts.checkpoint_file.clone()),
             parts,
             flags,
             committed,
@@ -144,6 +150,7 @@ impl Worker {
             }
         }
         self.parts.store.close();
+        self.checkpoints.write();
         self.snapshotter.finish();
     }
 
@@ -169,6 +176,7 @@ impl Worker {
             .iter()
             .for_each(|pending| (self.parts.on_commit)(&pending.writes));
         answer(&mut batch.transactions, Ok(()));
+        self.checkpoints.signed(&encoded.signature, &batch.state);
         if encoded.snapshot {
             self.snapshotter.take(Job {
                 state: Arc::clone(&self.parts.store.durable().state),

@@ -1,13 +1,15 @@
 //! The first transaction of a recovered service (ledger format, section 16.3).
 
-use ccf_rs::{HostError, TxId, WriteHost};
+use ccf_rs::{HostError, Seqno, TxId, WriteHost};
 use ledger::{Digest, LAST_SIGNED_ROOT_MAP, SINGLE_KEY, canonical};
 use serde_json::{Map, Value as JsonValue, json};
 
-use super::RecoveryError;
+use super::{RecoveryError, Rollback};
 
 const NODES_INFO: &str = "public:ccf.gov.nodes.info";
 const PREVIOUS_IDENTITY: &str = "public:ccf.gov.service.previous_service_identity";
+/// Recoveries from files older than a checkpoint, by recovery count in decimal.
+const ROLLBACKS: &str = "public:ccf.gov.recovery_rollbacks";
 const SERVICE_INFO: &str = "public:ccf.gov.service.info";
 
 /// What the transaction records of the service. The node's own rows are written beside it.
@@ -18,6 +20,8 @@ pub struct CreateInputs<'a> {
     pub service_certificate: &'a str,
     /// The root that the earlier service's last signature signs.
     pub last_signed_root: &'a Digest,
+    /// Checkpoints that the ledger does not hold, and why it is recovered all the same.
+    pub rollback: Option<(&'a [Rollback], &'a str)>,
     /// What the service is described with from now on; `None`: as before.
     pub service_data: Option<&'a JsonValue>,
 }
@@ -67,7 +71,19 @@ pub fn create(inputs: &CreateInputs<'_>, tx: &mut dyn WriteHost) -> Result<(), R
     };
     put(SERVICE_INFO, &info)?;
     put(PREVIOUS_IDENTITY, &json!(certificate))?;
-    put(LAST_SIGNED_ROOT_MAP, &json!(inputs.last_signed_root))
+    put(LAST_SIGNED_ROOT_MAP, &json!(inputs.last_signed_root))?;
+    if let Some((rollbacks, reason)) = inputs.rollback {
+        let record = json!({
+            "checkpoints": rollbacks.iter().map(Rollback::checkpoint).collect::<Vec<_>>(),
+            "findings": rollbacks.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "reason": reason,
+            "recovered_until": TxId { view: ccf_rs::View(inputs.id.view.0.saturating_sub(2)), seqno: Seqno(inputs.id.seqno.0.saturating_sub(1)) },
+        });
+        let row = canonical(&record).map_err(|e| bad(e.to_string()))?;
+        let key = (count.unwrap_or(0) + 1).to_string();
+        tx.put(ROLLBACKS, key.as_bytes(), &row).map_err(host)?;
+    }
+    Ok(())
 }
 
 fn retire_nodes(tx: &mut dyn WriteHost) -> Result<(), RecoveryError> {

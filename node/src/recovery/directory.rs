@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ledger::{ChunkName, Seqno};
+use ledger::{Checkpoint, ChunkName, Seqno};
 
 use super::RecoveryError;
 use crate::pipeline::{Disk, rename_durably};
@@ -19,6 +19,8 @@ pub struct LedgerSource {
     pub read_only: Vec<PathBuf>,
     /// Directories with snapshots; one that is absent is empty.
     pub snapshots: Vec<PathBuf>,
+    /// Signatures that somebody kept: the ledger must hold them.
+    pub checkpoints: Vec<Checkpoint>,
 }
 
 /// A chunk file.

@@ -7,18 +7,30 @@
 //!    all ledger secrets and puts the private tables beside the public ones.
 //! 4. The service opens: new shares, and an endorsement of the previous identity.
 
+mod checkpoint;
 mod create;
 mod crew;
 mod directory;
+mod drill;
+#[cfg(test)]
+mod power_cut;
 mod private;
 mod public;
+
+mod sealing;
+mod secrets;
 mod settle;
 mod snapshot;
 
+pub use checkpoint::Rollback;
 pub use create::{CreateInputs, create};
 pub use directory::LedgerSource;
+pub use drill::{DrillPrivate, DrillReport, DrillShares, DrillTail, OpenShare, drill};
 pub use private::{PrivateBase, PrivateRecovery, Progress};
 pub use public::PublicLedger;
+
+pub use sealing::{DevelopmentKey, SealedSecrets, SealingError, SealingKey};
+pub use secrets::{all_secrets, complete_rows};
 pub use settle::Tail;
 
 use std::io;
@@ -69,6 +81,15 @@ pub enum RecoveryError {
         /// Id of the key given.
         want: String,
     },
+    /// The ledger is older than a checkpoint, or another one.
+    #[error(
+        "{}; to go on from these files, which every member will see, the configuration has to give a reason (embedded_node.accept_rollback)",
+        rollbacks.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    )]
+    RolledBack {
+        /// How it differs from what was kept.
+        rollbacks: Vec<Rollback>,
+    },
     /// The ledger as a whole does not hold, or belongs to another service.
     #[error("the ledger: {0}")]
     Ledger(#[from] Fault),
@@ -77,6 +98,12 @@ pub enum RecoveryError {
     Table {
         /// The table.
         table: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The private tables cannot be read.
+    #[error("private tables: {reason}")]
+    Private {
         /// Why.
         reason: String,
     },

@@ -12,6 +12,7 @@ use ledger::{
 use serde::de::DeserializeOwned;
 
 use super::RecoveryError;
+use super::checkpoint::{Expected, Rollback};
 use super::crew::{self, ScannedChunk};
 use super::directory::{Chunks, Found, LedgerSource, io};
 use super::settle::{self, Settlement, Tail};
@@ -42,6 +43,8 @@ pub struct PublicLedger {
     pub cose_claims: (String, String),
     /// What stands behind the last signature.
     pub tail: Option<Tail>,
+    /// Checkpoints that this ledger does not hold.
+    pub rollbacks: Vec<Rollback>,
     /// The snapshot that the reading began at.
     pub snapshot: Option<SnapshotBase>,
     source: LedgerSource,
@@ -72,6 +75,7 @@ struct Reader {
     last: Option<(TxId, Digest)>,
     chunks: Vec<(Found, Option<ChunkEntries>)>,
     snapshot: Option<SnapshotBase>,
+    expected: Expected,
 }
 
 /// Why a chunk that a writer may have been interrupted in was not read to its end.
@@ -157,8 +161,10 @@ fn read(
     chunks: &Chunks,
     identity: &PublicKey,
 ) -> Result<PublicLedger, RecoveryError> {
+    // What is behind a checkpoint is read, so that it can be seen to be there.
+    let kept = source.checkpoints.iter().map(|kept| kept.txid.seqno).min();
     for (at, path) in snapshot::candidates(source)? {
-        if !chunks.continue_behind(at) {
+        if kept.is_some_and(|kept| at >= kept) || !chunks.continue_behind(at) {
             continue;
         }
         let Some(file) = snapshot::load(source, path, identity)? else {
@@ -167,14 +173,14 @@ fn read(
         let snapshot = Snapshot::verify(&file.bytes, identity);
         let Ok(snapshot) = snapshot else { continue };
         return read_whole(source, chunks, &|| {
-            Reader::from_snapshot(identity, &snapshot, &file)
+            Reader::from_snapshot(identity, source, &snapshot, &file)
         });
     }
     if chunks.ledger.is_empty() {
         let path = source.directory.clone();
         return Err(RecoveryError::Empty { path });
     }
-    read_whole(source, chunks, &|| Ok(Reader::new(identity)))
+    read_whole(source, chunks, &|| Ok(Reader::new(identity, source)))
 }
 
 /// A chunk with a signature that does not hold is read again without it: what was seen behind it leaves no trace.
@@ -254,7 +260,7 @@ fn read_until(
 }
 
 impl Reader {
-    fn new(identity: &PublicKey) -> Self {
+    fn new(identity: &PublicKey, source: &LedgerSource) -> Self {
         Self {
             walk: Walk::new(Trust {
                 service: Some(identity.clone()),
@@ -268,12 +274,14 @@ impl Reader {
             chunks: Vec::new(),
             identity: identity.id(),
             snapshot: None,
+            expected: Expected::new(&source.checkpoints),
         }
     }
 
     /// Goes on behind a snapshot that the service vouches for.
     fn from_snapshot(
         identity: &PublicKey,
+        source: &LedgerSource,
         snapshot: &Snapshot<'_>,
         file: &SnapshotFile,
     ) -> Result<Self, RecoveryError> {
@@ -283,7 +291,7 @@ impl Reader {
         };
         let mut reader = Self {
             walk: Walk::from_snapshot(trust, &snapshot.start())?,
-            ..Self::new(identity)
+            ..Self::new(identity, source)
         };
         for map in &snapshot.maps {
             let rows = map.rows.iter().copied();
@@ -462,6 +470,11 @@ impl Reader {
                 SIGNATURES_MAP => {
                     self.views.signed(entry.id());
                     self.last = Some((entry.id(), entry.leaf()));
+                    let row = section.value(&SINGLE_KEY).filter(|_| self.expected.any());
+                    if let Some(row) = row.and_then(|row| serde_json::from_slice(row).ok()) {
+                        let SignatureRow { root, .. } = row;
+                        self.expected.signed(entry.id(), root);
+                    }
                 }
                 HISTORICAL_SECRET_MAP => {
                     let row = section.value(&SINGLE_KEY);
@@ -516,6 +529,7 @@ impl Reader {
                 )
             }
         };
+        let rollbacks = self.expected.missing(last, &self.identities);
         let disk = &source.disk;
         let chunks = self.chunks.into_iter().map(|(found, entries)| Chunk {
             first: found.name.first,
@@ -532,6 +546,7 @@ impl Reader {
             identities: self.identities,
             cose_claims,
             tail,
+            rollbacks,
             snapshot: self.snapshot,
             source: source.clone(),
             chunks: chunks.collect(),

@@ -19,6 +19,7 @@ use super::frontends::{bind, frontends, with_names};
 use super::node::{Node, StartError};
 use super::node_rows::NodeInputs;
 use super::restore::Recovering;
+use super::sealer::{development_sealing, sealer};
 use super::settings::Settings;
 use crate::auth::Policies;
 use crate::frontend::{Dispatcher, Parts};
@@ -184,6 +185,14 @@ impl Launch {
             .map_err(|e| machine("making the directory of snapshots", e))?;
         let follow = prepared.certificates.follow(Arc::clone(&certificate));
         let restore = recovering.map(|recovering| recovering.watch());
+        let seal = prepared
+            .settings
+            .sealing_directory
+            .clone()
+            .map(|directory| {
+                let sealed = development_sealing(directory);
+                sealer(sealed, Arc::clone(&base.history), &store)
+            });
         let pipeline = Pipeline::start(PipelineParts {
             store: Arc::clone(&store),
             files: base.files,
@@ -196,11 +205,15 @@ impl Launch {
             cose_claims: base.cose_claims,
             snapshots: snapshots.clone(),
             chunk_requested: Arc::clone(&chunk_requested),
+            checkpoint_file: prepared.settings.checkpoint_file.clone(),
             clock: Box::new(since_epoch),
             on_commit: Box::new(move |writes| {
                 follow(writes);
                 if let Some(restore) = &restore {
                     restore(writes);
+                }
+                if let Some(seal) = &seal {
+                    seal(writes);
                 }
             }),
         })

@@ -9,6 +9,7 @@ mod launch;
 mod node;
 mod node_rows;
 mod restore;
+mod sealer;
 mod settings;
 
 pub use genesis::{GenesisError, GenesisInputs, genesis};

@@ -15,6 +15,7 @@ use super::genesis::{GenesisError, GenesisInputs, genesis};
 use super::launch::{Base, Launch, Prepared, joined, machine, new_secret};
 use super::node_rows::put_node;
 use super::restore::Recovering;
+use super::sealer::development_sealing;
 use super::settings::{NewService, Recovery, Settings, SettingsError};
 use crate::identity::{CertificateError, KeyError, subject_of};
 use crate::pipeline::{Files, FilesError, History, Pipeline, RealDisk, Views};
@@ -135,18 +136,28 @@ impl Node {
                 .chain(&settings.read_only_snapshot_directory)
                 .cloned()
                 .collect(),
+            checkpoints: recovery.checkpoints.clone(),
         };
         let reading = tokio::task::spawn_blocking({
             let source = source.clone();
             move || PublicLedger::read(&source, &identity)
         });
         let mut public = joined("reading the ledger", reading).await??;
+        let rollbacks = std::mem::take(&mut public.rollbacks);
+        if !rollbacks.is_empty() && recovery.accept_rollback.is_none() {
+            return Err(RecoveryError::RolledBack { rollbacks }.into());
+        }
         let previous: String = public.identities.last().cloned().unwrap_or_default();
         let subject = subject_of(&previous)?;
         let prepared = Prepared::new(settings, &subject, recovery.validity_days).await?;
         public.settle()?;
 
-        let (base, recovering) = Recovering::begin(&source, public, &prepared)?;
+        let (base, recovering) = Recovering::begin(
+            &source,
+            public,
+            &prepared,
+            recovery.previous_sealing_directory.map(development_sealing),
+        )?;
         let created = recovering.created();
         let launch = Launch::begin(prepared, base, Some(&recovering))?;
         let mut first = launch.transaction();
@@ -154,6 +165,11 @@ impl Node {
             id: created,
             service_certificate: launch.service_certificate(),
             last_signed_root: recovering.signed_root(),
+            rollback: recovery
+                .accept_rollback
+                .as_deref()
+                .filter(|_| !rollbacks.is_empty())
+                .map(|reason| (rollbacks.as_slice(), reason)),
             service_data: launch.settings().service_data.as_ref(),
         };
         create(&inputs, &mut first)?;

@@ -99,6 +99,9 @@ fn node_info(inputs: &NodeInputs<'_>) -> Result<JsonValue, GenesisError> {
         "rpcport": port,
         "status": "Trusted",
     });
+    if inputs.settings.sealing_directory.is_some() {
+        info["will_locally_seal_ledger_secrets"] = json!(true);
+    }
     if let Some(data) = &inputs.settings.node_data {
         info["node_data"] = data.clone();
     }

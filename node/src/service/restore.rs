@@ -7,9 +7,8 @@ use std::{io, time::Duration};
 
 use ccf_rs::{Seqno, TxId};
 use ledger::{
-    Digest, ENCRYPTED_SECRETS_MAP, EncryptedNodeSecret, EncryptedSecretsRow, Entry,
-    HISTORICAL_SECRET_MAP, HistoricalSecretRow, LedgerSecret, LedgerSecrets, RsaPrivateKey,
-    SINGLE_KEY,
+    Digest, ENCRYPTED_SECRETS_MAP, EncryptedNodeSecret, EncryptedSecretsRow, HistoricalSecretRow,
+    LedgerSecret, LedgerSecrets, RsaPrivateKey, SINGLE_KEY,
 };
 
 use super::core::Core;
@@ -18,7 +17,10 @@ use super::launch::{Base, Prepared, new_secret, since_epoch};
 use super::node::StartError;
 use crate::gov::{self, NodeServices, Restoring};
 use crate::pipeline::{ChunkFile, Files, History, Ledger, Views};
-use crate::recovery::{LedgerSource, PrivateBase, PrivateRecovery, Progress, PublicLedger};
+use crate::recovery::{
+    LedgerSource, PrivateBase, PrivateRecovery, Progress, PublicLedger, SealedSecrets, all_secrets,
+    complete_rows,
+};
 use crate::store::{Access, CommitError, State, Transaction, Writes};
 
 /// How far the recovery has come.
@@ -48,6 +50,8 @@ pub(super) struct Recovering {
     secret_rows: Vec<(ledger::Seqno, Vec<u8>)>,
     /// Of the recovered service.
     secret: Arc<LedgerSecret>,
+    /// What an earlier node of this machine has sealed.
+    sealed: Option<SealedSecrets>,
     node_id: String,
     encryption_key: Arc<RsaPrivateKey>,
     /// Rows of secrets that were committed.
@@ -61,6 +65,7 @@ impl Recovering {
         source: &LedgerSource,
         mut public: PublicLedger,
         prepared: &Prepared,
+        sealed: Option<SealedSecrets>,
     ) -> Result<(Base, Arc<Self>), StartError> {
         let settings = prepared.settings();
         let last = TxId::new(public.last.view.0, public.last.seqno.0);
@@ -86,7 +91,7 @@ impl Recovering {
         chunks
             .into_iter()
             .for_each(|chunk| history.add_chunk(chunk));
-        complete_secret_rows(&history, &mut public.secret_rows);
+        complete_rows(&history, &mut public.secret_rows);
         let base = public.snapshot.as_ref().map(|snapshot| PrivateBase {
             file: ChunkFile::Closed(Arc::clone(&source.disk), snapshot.path.clone()),
             digest: snapshot.digest,
@@ -110,6 +115,7 @@ impl Recovering {
                 .map(|(seqno, row)| (ledger::Seqno(seqno.0), row.clone()))
                 .collect(),
             secret,
+            sealed,
             node_id: prepared.node_id(),
             encryption_key: Arc::clone(prepared.encryption_key()),
             restored: Mutex::new(Some(restored)),
@@ -286,24 +292,25 @@ impl Recovering {
     }
 }
 
+impl Recovering {
+    /// First position covered by the newest ledger secret of the earlier service, as its rows say.
+    fn newest_from(&self) -> ledger::Seqno {
+        let row = self.secret_rows.last().and_then(|(seqno, row)| {
+            let row = HistoricalSecretRow::from_json(*seqno, row).ok()?;
+            Some(row.covers_from(*seqno))
+        });
+        row.unwrap_or(ledger::Seqno(1))
+    }
+}
+
 impl Restoring for Recovering {
     fn secret(&self) -> Arc<LedgerSecret> {
         Arc::clone(&self.secret)
     }
 
     fn restore(&self, newest: LedgerSecret) -> Result<EncryptedSecretsRow, String> {
-        let rows: Vec<(ledger::Seqno, &[u8])> = self
-            .secret_rows
-            .iter()
-            .map(|(seqno, row)| (*seqno, row.as_slice()))
-            .collect();
-        let newest = Arc::new(newest);
-        let mut secrets =
-            LedgerSecrets::walk_back(Arc::clone(&newest), &rows).map_err(|e| e.to_string())?;
-        if rows.is_empty() {
-            // A ledger from before there were such rows has one secret.
-            secrets.insert(ledger::Seqno(1), newest);
-        }
+        let rows = &self.secret_rows;
+        let secrets = all_secrets(Arc::new(newest), rows).map_err(|e| e.to_string())?;
         let described_at = |from| {
             rows.iter().rev().find_map(|(seqno, row)| {
                 let row = HistoricalSecretRow::from_json(*seqno, row).ok()?;
@@ -317,33 +324,27 @@ impl Restoring for Recovering {
         let sealed = sealed
             .collect::<Result<_, _>>()
             .map_err(|e| e.to_string())?;
-        Ok(EncryptedSecretsRow([(self.node_id.clone(), sealed)].into()))
+        let secrets = [(self.node_id.clone(), sealed)].into();
+        Ok(EncryptedSecretsRow(secrets))
     }
-}
 
-/// Adds the rows from before a snapshot, one after the other as each says where the one before it stands. Without the chunk
-/// of one, what its secret and older ones cover cannot be looked back at.
-fn complete_secret_rows(history: &Arc<History>, rows: &mut Vec<(Seqno, Vec<u8>)>) {
-    while let Some((at, before)) = rows.first().and_then(|(at, row)| {
-        let row = HistoricalSecretRow::from_json(ledger::Seqno(at.0), row).ok()?;
-        Some((
-            *at,
-            row.previous_ledger_secret?.previous_secret_stored_version?,
-        ))
-    }) {
-        let found = history.entry(Seqno(before.0)).ok().and_then(|bytes| {
-            let entry = Entry::parse(&bytes).ok()?;
-            let row = entry.section(HISTORICAL_SECRET_MAP)?.value(&SINGLE_KEY)?;
-            (entry.seqno == before && before.0 < at.0).then(|| row.to_vec())
-        });
-        let Some(row) = found else {
-            tracing::warn!(
-                seqno = before.0,
-                "the row of an earlier ledger secret is not among the files: older private data cannot be looked back at"
-            );
-            break;
+    fn sealed(&self) -> Result<Option<EncryptedSecretsRow>, String> {
+        let Some(sealed) = &self.sealed else {
+            return Ok(None);
         };
-        rows.insert(0, (Seqno(before.0), row));
+        let want = self.newest_from();
+        match sealed.newest(self.last.seqno) {
+            Ok(Some((from, secret))) if from.0 == want.0 => self.restore(secret).map(Some),
+            Ok(found) => {
+                let from = found.map(|(from, _)| from.0);
+                tracing::warn!(?from, %want, "no sealed secret fits the ledger: shares are needed");
+                Ok(None)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "sealed secrets cannot be read: shares are needed");
+                Ok(None)
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ledger::{PublicKey, RsaPublicKey};
+use ledger::{Checkpoint, PublicKey, RsaPublicKey};
 use serde_json::Value as JsonValue;
 
 use crate::frontend::AcceptedEndpoints;
@@ -30,6 +30,10 @@ pub struct Settings {
     pub read_only_snapshot_directory: Option<PathBuf>,
     /// Transactions after which a snapshot is taken; at least 1.
     pub snapshot_tx_count: u64,
+    /// Where the last signature is kept as a checkpoint, at most once a second; `None`: nowhere.
+    pub checkpoint_file: Option<PathBuf>,
+    /// Where ledger secrets are sealed to this machine; `None`: nowhere. The key is that of the development stand-in.
+    pub sealing_directory: Option<PathBuf>,
     /// Bytes after which a chunk ends at the next signature.
     pub ledger_chunk_size: u64,
     /// Where to listen.
@@ -60,6 +64,12 @@ pub struct Recovery {
     pub previous_identity: String,
     /// Days the service's first certificate is valid.
     pub validity_days: u32,
+    /// Signatures that somebody kept: the ledger must hold them.
+    pub checkpoints: Vec<Checkpoint>,
+    /// Why the ledger is recovered even if it does not. Every member sees it.
+    pub accept_rollback: Option<String>,
+    /// Where an earlier node of this machine has sealed the ledger secrets.
+    pub previous_sealing_directory: Option<PathBuf>,
 }
 
 /// A member of a new service.

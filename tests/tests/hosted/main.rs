@@ -9,6 +9,7 @@ mod legitimacy;
 mod misuse;
 mod recovery;
 mod recovery_ccf;
+mod recovery_evidence;
 mod recovery_terms;
 mod rehearsal;
 mod releases;

@@ -78,6 +78,14 @@ fn glass_is_broken_by_who_may_for_a_reason_and_members_say_when_releases_go_on()
     let client = service.client();
     wait_until_open(&client);
 
+    // Who, why and which identity, for everybody to read.
+    let record = client.latest_recovery().unwrap().record.unwrap();
+    assert_eq!(record["kind"], "break_glass");
+    assert_eq!(record["reason"], "the vault burnt down");
+    assert_eq!(record["opened_by"], "RECOVERY_SHARES");
+    assert_eq!(record["shares_of"], json!([members[1].id()]));
+    assert_eq!(record["previous_service_identity"], previous);
+
     let room = scene.room_at(&service);
     let held = room.secret(CONTRACT, &scene.secret_id).err().unwrap();
     assert_eq!(held.code(), Some("RecoveryNotAcknowledged"), "{held}");
