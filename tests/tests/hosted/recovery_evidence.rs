@@ -9,7 +9,7 @@ use governance::member::Actions;
 use governance::service::ProposalState;
 use governance::{Identity, Member};
 use serde_json::{Value, json};
-use tests::scene::{CONTRACT, Scene};
+use tests::scene::Scene;
 use tests::service::{Service, program};
 
 use crate::recovery::{EMBEDDED, open, wait_until_open};
