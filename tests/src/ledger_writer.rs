@@ -185,6 +185,11 @@ impl LedgerWriter {
         self.view += 2;
     }
 
+    /// What private tables are encrypted with.
+    pub const fn secret(&self) -> &LedgerSecret {
+        &self.secret
+    }
+
     /// Id of the next transaction.
     pub fn next(&self) -> TxId {
         TxId::new(self.view, self.tree.last().0 + 1)

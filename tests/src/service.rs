@@ -41,6 +41,7 @@ pub struct Service {
     certificate: String,
     scratch: TempDir,
     process: Child,
+    launched: Instant,
 }
 
 impl Host {
@@ -215,6 +216,7 @@ impl Service {
         let folder = scratch.path();
         fs::write(folder.join("node.json"), configuration.to_string()).unwrap();
         let log = fs::File::create(folder.join("node.log")).unwrap();
+        let launched = Instant::now();
         let process = host
             .command()
             .current_dir(folder)
@@ -228,6 +230,7 @@ impl Service {
             certificate: String::new(),
             scratch,
             process,
+            launched,
         };
         let addresses = service.appears("rpc_addresses");
         let addresses: Value = serde_json::from_str(&addresses).unwrap();
@@ -278,6 +281,11 @@ impl Service {
     /// PEM of the service certificate.
     pub fn certificate(&self) -> &str {
         &self.certificate
+    }
+
+    /// When the node's process was started.
+    pub const fn launched(&self) -> Instant {
+        self.launched
     }
 
     /// The working directory of the node.

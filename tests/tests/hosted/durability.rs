@@ -14,7 +14,12 @@ use tests::scene::{CONTRACT, Scene};
 use crate::releases::contains;
 
 /// Writers that note what was acknowledged, until told to stop.
-fn write_until(stop: &AtomicBool, client: &Client, name: &str, kept: &Mutex<Vec<(String, TxId)>>) {
+pub(crate) fn write_until(
+    stop: &AtomicBool,
+    client: &Client,
+    name: &str,
+    kept: &Mutex<Vec<(String, TxId)>>,
+) {
     for n in 0.. {
         if stop.load(Ordering::Relaxed) {
             return;
