@@ -10,6 +10,7 @@ mod misuse;
 mod recovery;
 mod recovery_ccf;
 mod recovery_evidence;
+mod recovery_restart;
 mod recovery_terms;
 mod rehearsal;
 mod releases;
