@@ -1,6 +1,6 @@
 //! CCF's own sample constitutions, unmodified, in this engine.
 //!
-//! Read where `CCF_SOURCE` (by default `/opt/src/CCF`) holds a checkout of CCF, or `CCF_DIR` (by default `/opt/ccf`) an
+//! Read where `CCF_SOURCE` names a checkout of CCF, or `CCF_DIR` (by default `/opt/ccf`) an
 //! installation; without either the tests are reported as skipped.
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -15,17 +15,13 @@ use constitution::{
 use serde_json::{Value, json};
 
 fn folder(test: &str) -> Option<PathBuf> {
-    let place = |variable: &str, default: &str, below: &str| {
-        std::env::var_os(variable)
-            .map_or_else(|| PathBuf::from(default), PathBuf::from)
-            .join(below)
-    };
-    let found = [
-        place("CCF_SOURCE", "/opt/src/CCF", "samples/constitutions"),
-        place("CCF_DIR", "/opt/ccf", "samples/constitutions"),
-    ]
-    .into_iter()
-    .find(|folder| folder.join("default/actions.js").is_file());
+    let place = |variable: &str| std::env::var_os(variable).map(PathBuf::from);
+    let installed = place("CCF_DIR").unwrap_or_else(|| PathBuf::from("/opt/ccf"));
+    let found = place("CCF_SOURCE")
+        .into_iter()
+        .chain([installed])
+        .map(|place| place.join("samples/constitutions"))
+        .find(|folder| folder.join("default/actions.js").is_file());
     if found.is_none() {
         println!("SKIPPED {test}: CCF_SOURCE names no checkout of CCF");
     }

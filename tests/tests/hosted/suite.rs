@@ -1,6 +1,6 @@
 //! Tests of CCF's own suite against our node: its clients, its sample and test constitutions, its expectations.
 //!
-//! They run where `CCF_SOURCE` (by default `/opt/src/CCF`) holds a checkout of CCF, and `CLEANROOM_CCF_PYTHON` names an interpreter
+//! They run where `CCF_SOURCE` names a checkout of CCF, and `CLEANROOM_CCF_PYTHON` names an interpreter
 //! (Python 3.12 or newer) with CCF's package and what `tests/ccf_suite/requirements.txt` lists.
 
 use std::path::{Path, PathBuf};
@@ -8,8 +8,14 @@ use std::process::Command;
 
 use tests::service::program;
 
-fn source() -> PathBuf {
-    std::env::var_os("CCF_SOURCE").map_or_else(|| "/opt/src/CCF".into(), PathBuf::from)
+/// The checkout of CCF.
+fn source(test: &str) -> Option<PathBuf> {
+    let source = std::env::var_os("CCF_SOURCE").map(PathBuf::from);
+    let source = source.filter(|source| source.join("tests/governance_js.py").is_file());
+    if source.is_none() {
+        println!("SKIPPED {test}: CCF_SOURCE names no checkout of CCF");
+    }
+    source
 }
 
 /// An interpreter that can import what the suite imports.
@@ -30,12 +36,7 @@ fn python(test: &str) -> Option<PathBuf> {
 #[test]
 fn ccfs_own_governance_tests_pass() {
     let test = "ccfs_own_governance_tests_pass";
-    let source = source();
-    if !source.join("tests/governance_js.py").is_file() {
-        println!("SKIPPED {test}: no checkout of CCF in {}", source.display());
-        return;
-    }
-    let Some(python) = python(test) else {
+    let (Some(source), Some(python)) = (source(test), python(test)) else {
         return;
     };
     let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("ccf_suite/run.py");
