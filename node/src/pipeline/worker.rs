@@ -209,9 +209,10 @@ impl Worker {
             entries.push(bytes.bytes);
             self.install_secret(pending)?;
         }
-        // While a recovery is in progress the private tables are not there.
-        let snapshot =
-            !self.parts.files.is_recovering() && self.snapshotter.is_due(batch.signature);
+        // While a recovery is in progress the private tables are not there; when the service opens they are.
+        let whole =
+            !self.parts.files.is_recovering() || batch.transactions.iter().any(opens_service);
+        let snapshot = whole && self.snapshotter.is_due(batch.signature);
         let ends_chunk = snapshot
             || self.parts.chunk_requested.swap(false, Ordering::AcqRel)
             || self.parts.files.chunk_is_due(size);
