@@ -84,6 +84,14 @@ fn a_service_is_stopped_and_recovered_with_nothing_lost() {
     wait_until_open(&client);
     assert_eq!(client.network().unwrap().service_status, "Open");
 
+    // The opening forces a snapshot, whatever comes after it.
+    let snapshots = service.folder().join("snapshots");
+    let patience = Instant::now() + Duration::from_secs(60);
+    while std::fs::read_dir(&snapshots).unwrap().next().is_none() {
+        assert!(Instant::now() < patience, "no snapshot");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+
     // The secret is there, and released to the agreed code only.
     let contract = members[0].client().contract(CONTRACT).unwrap();
     assert_eq!(contract.data, "terms");
