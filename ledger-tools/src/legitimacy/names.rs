@@ -36,6 +36,8 @@ pub(super) const NODE_INFO: &str = "public:ccf.gov.nodes.info";
 pub(super) const PREVIOUS_IDENTITY: &str = "public:ccf.gov.service.previous_service_identity";
 pub(super) const PROPOSALS: &str = "public:ccf.gov.proposals";
 pub(super) const PROPOSALS_INFO: &str = "public:ccf.gov.proposals_info";
+/// What members agreed about each recovery, by its number.
+pub(super) const RECOVERIES: &str = "public:ccf.gov.recoveries";
 pub(super) const SERVICE_CONFIG: &str = "public:ccf.gov.service.config";
 pub(super) const SERVICE_INFO: &str = "public:ccf.gov.service.info";
 pub(super) const LAST_RECOVERY_TYPE: &str = "public:ccf.internal.last_recovery_type";

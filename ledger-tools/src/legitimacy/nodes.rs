@@ -16,8 +16,8 @@ use super::effects::{node_secrets, shares};
 use super::members::service;
 use super::names::{
     JWT_ISSUERS, JWT_KEY, JWT_KEY_ISSUER, JWT_KEYS, LAST_RECOVERY_TYPE, NODE_CERTS, NODE_INFO,
-    NodeInfo, PREVIOUS_IDENTITY, SERVICE_CONFIG, SERVICE_INFO, ServiceConfig, ServiceInfo,
-    TOKEN_TABLES, name, only, row,
+    NodeInfo, PREVIOUS_IDENTITY, RECOVERIES, SERVICE_CONFIG, SERVICE_INFO, ServiceConfig,
+    ServiceInfo, TOKEN_TABLES, name, only, row,
 };
 use super::proposals::active;
 use super::rule::{Breach, Rule};
@@ -203,9 +203,11 @@ pub(super) fn recovery_end(tables: &Tables, actual: &Actual<'_>) -> Result<(), B
             ENDORSEMENT_MAP,
             ENCRYPTED_SECRETS_MAP,
             LAST_RECOVERY_TYPE,
+            RECOVERIES,
         ],
         rule,
     )?;
+    recovery_record(tables, actual)?;
     let before = service(tables)?.ok_or_else(|| rule.broken("no service", "one"))?;
     let value = actual.value(SERVICE_INFO, &SINGLE_KEY);
     let after: Option<ServiceInfo> = row(value, SERVICE_INFO, rule)?;
@@ -227,6 +229,36 @@ pub(super) fn recovery_end(tables: &Tables, actual: &Actual<'_>) -> Result<(), B
         }
     }
     shares(actual, &Draft::new(tables))
+}
+
+/// The record of the recovery that members opened says how the secrets came back and whose shares they were; nothing else of it
+/// changes.
+fn recovery_record(tables: &Tables, actual: &Actual<'_>) -> Result<(), Breach> {
+    type Record = serde_json::Map<String, Value>;
+    let rule = Rule::RecoveryEnd;
+    for (key, value) in actual.rows(RECOVERIES) {
+        let agreed = tables.value(RECOVERIES, key);
+        let mut agreed: Record = row(agreed, RECOVERIES, rule)?
+            .ok_or_else(|| rule.broken("a record of another recovery", "the one members opened"))?;
+        let mut record: Record = row(value, RECOVERIES, rule)?
+            .ok_or_else(|| rule.broken("a record removed", "a record that stays"))?;
+        let submitted = tables.rows(SUBMITTED_SHARES_MAP);
+        let members: Vec<_> = submitted
+            .map(|(member, _)| String::from_utf8_lossy(member).into_owned())
+            .collect();
+        let shares_of = record.remove("shares_of").unwrap_or_default();
+        if shares_of != serde_json::json!(members) {
+            return Err(rule.broken(format!("shares of {shares_of}"), members.join(", ")));
+        }
+        for own in ["opened_by", "shares_of"] {
+            agreed.remove(own);
+            record.remove(own);
+        }
+        if record != agreed {
+            return Err(rule.broken("other terms of the recovery", "those members agreed to"));
+        }
+    }
+    Ok(())
 }
 
 /// LEG-22.
