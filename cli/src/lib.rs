@@ -63,7 +63,7 @@ enum Command {
     Contract(contract::Command),
     /// Plays the whole story on a node of its own: a contract, votes, a secret, an attested release, a refusal, the ledger.
     Demo(demo::Arguments),
-    /// Ledgers: verify.
+    /// Ledgers: verify them, and ask what was decided, by whom, and who received what.
     #[command(subcommand)]
     Ledger(ledger::Command),
     /// Member identities: make one, become active, list.
