@@ -70,7 +70,7 @@ pub use snapshot::{
     SNAPSHOT_EVIDENCE_MAP, SnapshotEvidence, SnapshotMap, SnapshotPoint, SnapshotStart,
     encode_snapshot, snapshot_key_order,
 };
-pub use snapshot_read::{Snapshot, SnapshotError, snapshot_maps};
+pub use snapshot_read::{Snapshot, SnapshotError, open_snapshot, snapshot_maps};
 pub use verify::{
     Anchor, Check, Fault, LedgerVerifier, Located as LocatedFault, PendingSignature, Place, Report,
     Stretch, Trust, Verdict, Walk, entry_fault, layout_fault,

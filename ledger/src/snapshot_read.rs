@@ -75,8 +75,9 @@ impl<'a> Snapshot<'a> {
     /// [`SnapshotError`].
     pub fn verify(file: &'a [u8], service: &PublicKey) -> Result<Self, SnapshotError> {
         let (entry, receipt) = entry_and_receipt(file)?;
-        verify_receipt(receipt, Digest::of(entry), service)?;
-        Self::read(file)
+        let digest = Digest::of(entry);
+        verify_receipt(receipt, digest, service)?;
+        Self::read_entry(entry, digest)
     }
 
     /// Reads a file that was verified before, as its digest shows. Its receipt is not looked at.
@@ -85,18 +86,11 @@ impl<'a> Snapshot<'a> {
     /// [`SnapshotError`].
     pub fn read(file: &'a [u8]) -> Result<Self, SnapshotError> {
         let (entry, _) = entry_and_receipt(file)?;
-        let digest = Digest::of(entry);
-        let head = EntryHead::parse(entry)?;
-        if head.entry_type != EntryType::Snapshot || !head.snapshot_iv {
-            return Err(form(
-                "entry",
-                format!("{:?}", head.entry_type),
-                "a snapshot",
-            ));
-        }
-        if head.iv_seqno != head.seqno {
-            return Err(form("initialisation vector", head.iv_seqno, head.seqno));
-        }
+        Self::read_entry(entry, Digest::of(entry))
+    }
+
+    fn read_entry(entry: &'a [u8], digest: Digest) -> Result<Self, SnapshotError> {
+        let head = head(entry)?;
         let mut cursor = Cursor::new(head.public_sections);
         let leaf = cursor.vec()?;
         let leaf = <[u8; 32]>::try_from(leaf)
@@ -173,6 +167,40 @@ impl<'a> Snapshot<'a> {
     }
 }
 
+/// Checks that a file is the snapshot with this digest, which was verified before, and its tag, and decrypts the private
+/// tables: to be read with [`snapshot_maps`]. The public ones are not looked at.
+///
+/// # Errors
+/// [`SnapshotError::Form`] when the file is another, [`SnapshotError::Secret`] when the secret is.
+pub fn open_snapshot(
+    file: &[u8],
+    digest: Digest,
+    secret: &LedgerSecret,
+) -> Result<Vec<u8>, SnapshotError> {
+    let (entry, _) = entry_and_receipt(file)?;
+    let got = Digest::of(entry);
+    if got != digest {
+        return Err(form("digest", got, digest));
+    }
+    Ok(head(entry)?.open(secret)?)
+}
+
+/// What stands in front of the tables.
+fn head(entry: &[u8]) -> Result<EntryHead<'_>, SnapshotError> {
+    let head = EntryHead::parse(entry)?;
+    if head.entry_type != EntryType::Snapshot || !head.snapshot_iv {
+        return Err(form(
+            "entry",
+            format!("{:?}", head.entry_type),
+            "a snapshot",
+        ));
+    }
+    if head.iv_seqno != head.seqno {
+        return Err(form("initialisation vector", head.iv_seqno, head.seqno));
+    }
+    Ok(head)
+}
+
 fn entry_and_receipt(file: &[u8]) -> Result<(&[u8], &[u8]), SnapshotError> {
     let length = crate::entry::Entry::length(file)?;
     Ok(file.split_at_checked(length).unwrap_or((file, &[])))
@@ -245,7 +273,6 @@ fn single<'m>(maps: &'m [SnapshotMap<'_>], name: &'static str) -> Result<&'m [u8
         .ok_or_else(|| form(name, "no row", "a row"))
 }
 
-/// The receipt is of a transaction that claims the digest, and the service vouches for the node that signed it.
 /// The receipt is of a transaction that claims this digest, and leads to the service.
 fn verify_receipt(
     receipt: &[u8],

@@ -41,29 +41,11 @@ pub(super) fn walk(
         &mut Vec<PendingSignature>,
     ) -> Result<(), RecoveryError>,
 ) -> Result<(), RecoveryError> {
-    let workers = thread::available_parallelism().map_or(1, usize::from);
-    let next = AtomicUsize::new(0);
     thread::scope(|scope| {
-        // A full channel keeps the workers from running far ahead.
-        let (scanned, results) = sync_channel(1);
-        for _ in 0..workers.min(chunks.len()) {
-            let (scanned, next) = (scanned.clone(), &next);
-            scope.spawn(move || {
-                loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(found) = chunks.get(at) else { break };
-                    // The receiver is gone when something was wrong.
-                    if scanned.send((at, scan(source, found))).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-        drop(scanned);
         let (signatures, queue) = channel::<PendingSignature>();
         let queue = Arc::new(Mutex::new(queue));
         let (verified, verdicts) = channel();
-        for _ in 0..workers {
+        for _ in 0..workers() {
             let (queue, verified) = (Arc::clone(&queue), verified.clone());
             scope.spawn(move || {
                 while let Some(signature) = take(&queue) {
@@ -74,20 +56,70 @@ pub(super) fn walk(
             });
         }
         drop(verified);
-        let outcome = in_order(chunks, &results, &verdicts, |found, chunk| {
-            let mut pending = Vec::new();
-            follow(found, chunk, &mut pending)?;
-            for signature in pending {
-                // The workers are there as long as this channel is.
-                let _ = signatures.send(signature);
-            }
-            Ok(())
-        });
-        drop(results);
+        let outcome = in_order(
+            chunks,
+            |found| scan(source, found),
+            |found, chunk| {
+                let mut pending = Vec::new();
+                follow(found, &chunk?, &mut pending)?;
+                for signature in pending {
+                    // The workers are there as long as this channel is.
+                    let _ = signatures.send(signature);
+                }
+                verdicts.try_iter().try_for_each(damaged)
+            },
+        );
         drop(signatures);
         outcome?;
         verdicts.iter().try_for_each(damaged)
     })
+}
+
+/// Does `ahead` for each item, several at a time, and calls `follow` with what came of it, in the order of the items, until
+/// that fails.
+pub(super) fn in_order<I: Sync, T: Send, E>(
+    items: &[I],
+    ahead: impl Fn(&I) -> T + Sync,
+    mut follow: impl FnMut(&I, T) -> Result<(), E>,
+) -> Result<(), E> {
+    let next = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        // A full channel keeps the workers from running far ahead.
+        let (done, results) = sync_channel(1);
+        for _ in 0..workers().min(items.len()) {
+            let (done, next, ahead) = (done.clone(), &next, &ahead);
+            scope.spawn(move || {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(at) else { break };
+                    // The receiver is gone when something was wrong.
+                    if done.send((at, ahead(item))).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(done);
+        let mut early = BTreeMap::new();
+        for (at, item) in items.iter().enumerate() {
+            let result = loop {
+                if let Some(result) = early.remove(&at) {
+                    break result;
+                }
+                // Every result is sent once, unless a worker panicked, which the scope passes on.
+                let Ok((number, result)) = results.recv() else {
+                    return Ok(());
+                };
+                early.insert(number, result);
+            };
+            follow(item, result)?;
+        }
+        Ok(())
+    })
+}
+
+fn workers() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn take(queue: &Mutex<Receiver<PendingSignature>>) -> Option<PendingSignature> {
@@ -97,32 +129,6 @@ fn take(queue: &Mutex<Receiver<PendingSignature>>) -> Option<PendingSignature> {
 
 fn damaged(verdict: Result<(), Box<LocatedFault>>) -> Result<(), RecoveryError> {
     verdict.map_err(|fault| RecoveryError::Damaged { fault })
-}
-
-type Scanned = (usize, Result<ScannedChunk, RecoveryError>);
-
-fn in_order(
-    chunks: &[Found],
-    results: &Receiver<Scanned>,
-    verdicts: &Receiver<Result<(), Box<LocatedFault>>>,
-    mut follow: impl FnMut(&Found, &ScannedChunk) -> Result<(), RecoveryError>,
-) -> Result<(), RecoveryError> {
-    let mut early = BTreeMap::new();
-    for (at, found) in chunks.iter().enumerate() {
-        let chunk = loop {
-            if let Some(chunk) = early.remove(&at) {
-                break chunk;
-            }
-            // Every chunk is sent once, unless a worker panicked, which the scope passes on.
-            let Ok((number, chunk)) = results.recv() else {
-                return Ok(());
-            };
-            early.insert(number, chunk);
-        };
-        follow(found, &chunk?)?;
-        verdicts.try_iter().try_for_each(damaged)?;
-    }
-    Ok(())
 }
 
 fn scan(source: &LedgerSource, found: &Found) -> Result<ScannedChunk, RecoveryError> {

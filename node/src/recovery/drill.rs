@@ -8,7 +8,7 @@ use ledger::{PublicKey, RECOVERY_SHARES_MAP, RecoverySharesRow, Seqno, Share, Tx
 use serde::Serialize;
 
 use super::secrets::{all_secrets, complete_rows};
-use super::{LedgerSource, PrivateBase, PrivateRecovery, Progress, PublicLedger, RecoveryError};
+use super::{LedgerSource, PrivateRecovery, Progress, PublicLedger, RecoveryError};
 use crate::gov::submitted::{Combined, Submitted, combine};
 use crate::pipeline::{Chunk, ChunkFile, History};
 
@@ -205,10 +205,7 @@ fn restore(
     let secrets = all_secrets(Arc::new(*newest), &rows).map_err(|e| bad(e.to_string()))?;
     let secrets_from = secrets.starts().map(|from| from.0).collect();
     let private = PrivateRecovery {
-        base: public.snapshot.as_ref().map(|snapshot| PrivateBase {
-            file: ChunkFile::Closed(Arc::clone(&source.disk), snapshot.path.clone()),
-            digest: snapshot.digest,
-        }),
+        base: public.snapshot.as_ref().map(|base| base.private(source)),
         chunks: files,
         last: public.last,
         root: public.tree.root(),

@@ -151,7 +151,7 @@ fn faults(random: &mut Random) -> BTreeMap<usize, Fault> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failed_writes_and_syncs_are_not_acknowledged_and_lose_nothing() {
     let (mut points, mut refused) = (0, 0);
-    for seed in 0..10 {
+    for seed in 0..14 {
         let mut random = Random::new(1_000 + seed);
         let run = run(faults(&mut random), seed, 12).await;
         refused += run.refused;

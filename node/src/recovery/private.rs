@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ccf_rs::Seqno;
 use ledger::{
-    Digest, Entries, LedgerSecrets, MerkleTree, SecretError, Snapshot, TxId, parse_sections,
-    snapshot_maps,
+    Digest, Entries, Fold, Frontier, LedgerSecrets, SecretError, TxId, open_snapshot,
+    parse_sections, snapshot_maps,
 };
 
+use super::crew;
 use crate::pipeline::ChunkFile;
 use crate::store::{State, StateBuilder};
 
@@ -23,6 +24,8 @@ pub struct PrivateBase {
     pub file: ChunkFile,
     /// Digest of its entry, as it was verified.
     pub digest: Digest,
+    /// The Merkle tree over everything up to there.
+    pub edge: Frontier,
 }
 
 /// Reads the private tables of a recovered service.
@@ -37,6 +40,15 @@ pub struct PrivateRecovery {
     pub root: Digest,
     /// The secrets.
     pub secrets: LedgerSecrets,
+}
+
+/// A chunk whose private domains are decrypted.
+struct OpenedChunk {
+    /// One after the other.
+    plain: Vec<u8>,
+    /// Where each ends, by position.
+    ends: Vec<(ledger::Seqno, usize)>,
+    leaves: Fold,
 }
 
 /// A ledger that does not open with these secrets, or is another one than was read before.
@@ -105,37 +117,31 @@ impl PrivateRecovery {
     /// `PrivateError`.
     pub fn run(&self, progress: &Arc<Progress>) -> Result<State, PrivateError> {
         let mut builder = StateBuilder::default();
-        let mut tree = match &self.base {
+        let mut edge = match &self.base {
             Some(base) => self.begin(base, &mut builder)?,
-            None => MerkleTree::new(),
+            None => Frontier::new(),
         };
-        for (first, file) in &self.chunks {
-            let fail = |reason: String| PrivateError::Chunk {
-                chunk: *first,
-                reason,
-            };
-            let bytes = file.read().map_err(|e| fail(e.to_string()))?;
-            let mut entries = Entries::new(&bytes).map_err(|e| fail(e.to_string()))?;
-            while let Some((_, entry)) = entries.next_entry().map_err(|e| fail(e.to_string()))? {
-                let seqno = entry.seqno;
-                if seqno > self.last.seqno {
-                    break;
+        crew::in_order(
+            &self.chunks,
+            |(first, file)| self.open(*first, file),
+            |_, opened| {
+                let opened = opened?;
+                for (seqno, plain) in opened.entries() {
+                    let sections =
+                        parse_sections(plain, false).map_err(|e| PrivateError::Sections {
+                            seqno,
+                            reason: e.to_string(),
+                        })?;
+                    builder.apply(Seqno(seqno.0), &sections);
                 }
-                let failed = |source| PrivateError::Entry { seqno, source };
-                let secret = self.secrets.covering(seqno).map_err(failed)?;
-                let plain = entry.open(secret).map_err(failed)?;
-                let sections =
-                    parse_sections(&plain, false).map_err(|e| PrivateError::Sections {
-                        seqno,
-                        reason: e.to_string(),
-                    })?;
-                builder.apply(Seqno(seqno.0), &sections);
-                tree.append(entry.leaf());
-            }
-            tree.flush(tree.last());
-            progress.set(tree.last());
-        }
-        let got = tree.root();
+                for subtree in opened.leaves.subtrees() {
+                    edge.append_subtree(*subtree);
+                }
+                progress.set(edge.last());
+                Ok(())
+            },
+        )?;
+        let got = edge.root();
         if got != self.root {
             return Err(PrivateError::Changed {
                 last: self.last,
@@ -146,34 +152,64 @@ impl PrivateRecovery {
         Ok(builder.finish())
     }
 
+    /// Decrypts the entries of a chunk up to the last transaction, and folds their leaves.
+    fn open(&self, first: ledger::Seqno, file: &ChunkFile) -> Result<OpenedChunk, PrivateError> {
+        let fail = |reason: String| PrivateError::Chunk {
+            chunk: first,
+            reason,
+        };
+        let bytes = file.read().map_err(|e| fail(e.to_string()))?;
+        let mut entries = Entries::new(&bytes).map_err(|e| fail(e.to_string()))?;
+        let mut opened = OpenedChunk {
+            plain: Vec::new(),
+            ends: Vec::new(),
+            leaves: Fold::new(first),
+        };
+        while let Some((_, entry)) = entries.next_entry().map_err(|e| fail(e.to_string()))? {
+            let seqno = entry.seqno;
+            if seqno > self.last.seqno {
+                break;
+            }
+            let failed = |source| PrivateError::Entry { seqno, source };
+            let secret = self.secrets.covering(seqno).map_err(failed)?;
+            let plain = entry.open(secret).map_err(failed)?;
+            opened.plain.extend_from_slice(&plain);
+            opened.ends.push((seqno, opened.plain.len()));
+            opened.leaves.push(entry.leaf());
+        }
+        Ok(opened)
+    }
+
     /// Takes the private tables of the snapshot, and the tree up to it.
     fn begin(
         &self,
         base: &PrivateBase,
         builder: &mut StateBuilder,
-    ) -> Result<MerkleTree, PrivateError> {
+    ) -> Result<Frontier, PrivateError> {
         let fail = |reason: String| PrivateError::Snapshot { reason };
         let bytes = base.file.read().map_err(|e| fail(e.to_string()))?;
-        let snapshot = Snapshot::read(&bytes).map_err(|e| fail(e.to_string()))?;
-        if snapshot.digest != base.digest {
-            return Err(fail(
-                "the file has changed since it was verified".to_owned(),
-            ));
-        }
-        let seqno = snapshot.id.seqno;
+        let seqno = base.edge.last();
         let secret = self
             .secrets
             .covering(seqno)
             .map_err(|source| PrivateError::Entry { seqno, source })?;
-        let plain = snapshot.open(secret).map_err(|e| fail(e.to_string()))?;
+        let plain = open_snapshot(&bytes, base.digest, secret).map_err(|e| fail(e.to_string()))?;
+        drop(bytes);
         for map in snapshot_maps(&plain, false).map_err(|e| fail(e.to_string()))? {
-            let rows = map.rows.iter().copied();
-            builder.load(
-                map.name,
-                Seqno(map.version.0),
-                rows.map(|(key, value, version)| (key, value, Seqno(version.0))),
-            );
+            builder.load(&map);
         }
-        Ok(snapshot.tree().clone())
+        Ok(base.edge.clone())
+    }
+}
+
+impl OpenedChunk {
+    /// The private domains of its entries, in order.
+    fn entries(&self) -> impl Iterator<Item = (ledger::Seqno, &[u8])> {
+        let mut start = 0;
+        self.ends.iter().map(move |(seqno, end)| {
+            let plain = self.plain.get(start..*end).unwrap_or_default();
+            start = *end;
+            (*seqno, plain)
+        })
     }
 }

@@ -2,15 +2,17 @@
 
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ccf_rs::Seqno;
 use ledger::{
-    COSE_SIGNATURES_MAP, ChunkBuilder, ChunkName, CoseRootSignature, Digest, Entry,
+    COSE_SIGNATURES_MAP, ChunkBuilder, ChunkName, CoseRootSignature, Digest, Entry, Frontier,
     HISTORICAL_SECRET_MAP, LocatedFault, MerkleTree, PendingSignature, PublicKey, SIGNATURES_MAP,
     SINGLE_KEY, SignatureRow, Snapshot, Stretch, TREE_MAP, Trust, TxId, Walk, layout_fault,
 };
 use serde::de::DeserializeOwned;
 
+use super::PrivateBase;
 use super::RecoveryError;
 use super::checkpoint::{Expected, Rollback};
 use super::crew::{self, ScannedChunk};
@@ -61,6 +63,19 @@ pub struct SnapshotBase {
     pub path: PathBuf,
     /// Digest of its entry.
     pub digest: Digest,
+    /// The Merkle tree over everything up to there.
+    pub edge: Frontier,
+}
+
+impl SnapshotBase {
+    /// Where the private tables begin.
+    pub fn private(&self, source: &LedgerSource) -> PrivateBase {
+        PrivateBase {
+            file: ChunkFile::Closed(Arc::clone(&source.disk), self.path.clone()),
+            digest: self.digest,
+            edge: self.edge.clone(),
+        }
+    }
 }
 
 /// The walk through the files.
@@ -167,11 +182,10 @@ fn read(
         if kept.is_some_and(|kept| at >= kept) || !chunks.continue_behind(at) {
             continue;
         }
-        let Some(file) = snapshot::load(source, path, identity)? else {
+        let file = snapshot::load(source, path)?;
+        let Some(snapshot) = file.verified(identity) else {
             continue;
         };
-        let snapshot = Snapshot::verify(&file.bytes, identity);
-        let Ok(snapshot) = snapshot else { continue };
         return read_whole(source, chunks, &|| {
             Reader::from_snapshot(identity, source, &snapshot, &file)
         });
@@ -294,12 +308,7 @@ impl Reader {
             ..Self::new(identity, source)
         };
         for map in &snapshot.maps {
-            let rows = map.rows.iter().copied();
-            reader.builder.load(
-                map.name,
-                Seqno(map.version.0),
-                rows.map(|(key, value, version)| (key, value, Seqno(version.0))),
-            );
+            reader.builder.load(map);
         }
         let at = Seqno(snapshot.id.seqno.0);
         reader.builder.advance(at);
@@ -332,6 +341,7 @@ impl Reader {
             id: snapshot.id,
             path: file.path.clone(),
             digest: snapshot.digest,
+            edge: Frontier::of(snapshot.tree()),
         });
         Ok(reader)
     }

@@ -33,17 +33,21 @@ pub(super) fn candidates(source: &LedgerSource) -> Result<Vec<(Seqno, PathBuf)>,
     Ok(found)
 }
 
-/// The file, if the service with this identity vouches for it. One that nobody vouches for is passed over: the ledger has
-/// everything that is in it.
-pub(super) fn load(
-    source: &LedgerSource,
-    path: PathBuf,
-    identity: &PublicKey,
-) -> Result<Option<SnapshotFile>, RecoveryError> {
+/// The file as it is.
+pub(super) fn load(source: &LedgerSource, path: PathBuf) -> Result<SnapshotFile, RecoveryError> {
     let bytes = read_file(source.disk.as_ref(), &path).map_err(io(&path))?;
-    if let Err(error) = Snapshot::verify(&bytes, identity) {
-        tracing::warn!(file = %path.display(), %error, "a snapshot is not used");
-        return Ok(None);
+    Ok(SnapshotFile { path, bytes })
+}
+
+impl SnapshotFile {
+    /// What is in it, if the service with this identity vouches for it. One that nobody vouches for is passed over: the
+    /// ledger has everything that is in it.
+    pub(super) fn verified(&self, identity: &PublicKey) -> Option<Snapshot<'_>> {
+        let snapshot = Snapshot::verify(&self.bytes, identity);
+        snapshot
+            .inspect_err(|error| {
+                tracing::warn!(file = %self.path.display(), %error, "a snapshot is not used");
+            })
+            .ok()
     }
-    Ok(Some(SnapshotFile { path, bytes }))
 }

@@ -92,10 +92,7 @@ impl Recovering {
             .into_iter()
             .for_each(|chunk| history.add_chunk(chunk));
         complete_rows(&history, &mut public.secret_rows);
-        let base = public.snapshot.as_ref().map(|snapshot| PrivateBase {
-            file: ChunkFile::Closed(Arc::clone(&source.disk), snapshot.path.clone()),
-            digest: snapshot.digest,
-        });
+        let base = public.snapshot.as_ref().map(|base| base.private(source));
         let startup = public.snapshot.as_ref().map_or(0, |s| s.id.seqno.0);
         let root = public.tree.root();
         let (restored, to_restore) = channel();

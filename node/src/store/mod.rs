@@ -8,6 +8,7 @@
 //!   commit pipeline, which makes it durable and publishes the state that is.
 
 mod commit;
+mod rows;
 mod state;
 mod transaction;
 

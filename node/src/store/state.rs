@@ -1,11 +1,13 @@
 //! All tables at one version.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use ccf_rs::Seqno;
-use ledger::MapSection;
-use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
+use ledger::{MapSection, SnapshotMap};
+use rpds::HashTrieMapSync;
+
+use super::rows::Rows;
 
 /// Keys and values, shared between versions.
 pub type Bytes = Arc<[u8]>;
@@ -25,7 +27,7 @@ pub struct State {
 
 #[derive(Clone, Default)]
 struct Table {
-    rows: RedBlackTreeMapSync<Bytes, Row>,
+    rows: Rows<Row>,
     /// Position of the last write to any key, removals included.
     version: Seqno,
 }
@@ -61,7 +63,7 @@ impl State {
 
     /// Number of rows of a table.
     pub fn len(&self, table: &str) -> usize {
-        self.tables.get(table).map_or(0, |table| table.rows.size())
+        self.tables.get(table).map_or(0, |table| table.rows.len())
     }
 
     /// Rows with `from <= key < to`, ascending.
@@ -72,16 +74,12 @@ impl State {
         to: Option<&'a [u8]>,
     ) -> impl Iterator<Item = (&'a Bytes, &'a Bytes)> + 'a {
         use std::ops::Bound::{Excluded, Included, Unbounded};
-        let empty = from.zip(to).is_some_and(|(from, to)| from >= to);
-        let bounds = (
-            from.map_or(Unbounded, Included),
-            to.map_or(Unbounded, Excluded),
-        );
+        let from = from.map_or(Unbounded, Included);
+        let to = to.map_or(Unbounded, Excluded);
         self.tables
             .get(table)
-            .filter(|_| !empty)
             .into_iter()
-            .flat_map(move |table| table.rows.range::<[u8], _>(bounds))
+            .flat_map(move |table| table.rows.range(from, to))
             .map(|(key, row)| (key, &row.value))
     }
 
@@ -117,10 +115,10 @@ impl State {
                             value: Arc::clone(value),
                             version: seqno,
                         };
-                        table.rows.insert_mut(Arc::clone(key), row);
+                        table.rows.insert(Arc::clone(key), row);
                     }
                     None => {
-                        table.rows.remove_mut(key);
+                        table.rows.remove(key);
                     }
                 }
             }
@@ -153,28 +151,23 @@ impl State {
     }
 }
 
-/// A state in the making, from a ledger or a snapshot. Nobody sees it before it is finished, so nothing is copied.
+/// A state in the making, from a ledger or a snapshot. Nobody sees it before it is finished, so its tables are not the
+/// persistent ones yet: those are built at the end, in one go.
 #[derive(Default)]
 pub struct StateBuilder {
     seqno: Seqno,
-    names: HashSet<Arc<str>>,
-    tables: HashMap<Arc<str>, Table>,
+    /// Where each table stands among the tables.
+    names: HashMap<Arc<str>, usize>,
+    tables: Vec<TableBuilder>,
+}
+
+#[derive(Default)]
+struct TableBuilder {
+    rows: BTreeMap<Bytes, Row>,
+    version: Seqno,
 }
 
 impl StateBuilder {
-    /// Goes on from a state.
-    pub fn from_state(state: &State) -> Self {
-        Self {
-            seqno: state.seqno,
-            names: state.tables.keys().cloned().collect(),
-            tables: state
-                .tables
-                .iter()
-                .map(|(name, table)| (Arc::clone(name), table.clone()))
-                .collect(),
-        }
-    }
-
     /// Applies what the transaction at `seqno` wrote.
     pub fn apply(&mut self, seqno: Seqno, sections: &[MapSection<'_>]) {
         self.seqno = self.seqno.max(seqno);
@@ -186,30 +179,32 @@ impl StateBuilder {
                     value: Arc::from(*value),
                     version: seqno,
                 };
-                table.rows.insert_mut(Arc::from(*key), row);
+                table.rows.insert(Arc::from(*key), row);
             }
             for key in &section.removes {
-                table.rows.remove_mut(*key);
+                table.rows.remove(*key);
             }
         }
     }
 
-    /// A whole table, as a snapshot has it: rows with the position of their last write.
-    pub fn load<'r>(
-        &mut self,
-        name: &str,
-        version: Seqno,
-        rows: impl Iterator<Item = (&'r [u8], &'r [u8], Seqno)>,
-    ) {
+    /// A whole table, as a snapshot has it: rows in any order with the position of their last write, each key once.
+    pub fn load(&mut self, map: &SnapshotMap<'_>) {
+        let version = Seqno(map.version.0);
         self.seqno = self.seqno.max(version);
-        let table = self.table(name);
+        let table = self.table(map.name);
         table.version = version;
-        for (key, value, version) in rows {
-            let value = Arc::from(value);
-            table
-                .rows
-                .insert_mut(Arc::from(key), Row { value, version });
-        }
+        let mut rows: Vec<_> = map.rows.iter().map(|row| (leading(row.0), row)).collect();
+        rows.sort_unstable_by(|(a, (one, ..)), (b, (other, ..))| {
+            a.cmp(b).then_with(|| one.cmp(other))
+        });
+        let rows = rows.into_iter().map(|(_, (key, value, version))| {
+            let row = Row {
+                value: Arc::from(*value),
+                version: Seqno(version.0),
+            };
+            (Arc::from(*key), row)
+        });
+        table.rows = rows.collect();
     }
 
     /// Takes the position of a transaction that wrote nothing here.
@@ -219,26 +214,47 @@ impl StateBuilder {
 
     /// The value under `key` so far.
     pub fn value(&self, table: &str, key: &[u8]) -> Option<&Bytes> {
-        Some(&self.tables.get(table)?.rows.get(key)?.value)
+        let table = self.tables.get(*self.names.get(table)?)?;
+        Some(&table.rows.get(key)?.value)
     }
 
     /// The state.
-    pub fn finish(self) -> State {
+    pub fn finish(mut self) -> State {
+        let tables = self.names.into_iter().filter_map(|(name, at)| {
+            let table = std::mem::take(self.tables.get_mut(at)?);
+            let built = Table {
+                rows: Rows::from_sorted(table.rows.into_iter()),
+                version: table.version,
+            };
+            Some((name, built))
+        });
         State {
             seqno: self.seqno,
-            tables: self.tables.into_iter().collect(),
+            tables: tables.collect(),
         }
     }
 
-    fn table(&mut self, name: &str) -> &mut Table {
+    fn table(&mut self, name: &str) -> &mut TableBuilder {
         // Names are few and transactions many: a name is copied once.
-        match self.names.get(name) {
-            Some(name) => self.tables.entry(Arc::clone(name)).or_default(),
+        let at = match self.names.get(name) {
+            Some(at) => *at,
             None => {
-                let name: Arc<str> = Arc::from(name);
-                self.names.insert(Arc::clone(&name));
-                self.tables.entry(name).or_default()
+                self.tables.push(TableBuilder::default());
+                self.names.insert(Arc::from(name), self.tables.len() - 1);
+                self.tables.len() - 1
             }
-        }
+        };
+        // Every position among the names is that of a table.
+        &mut self.tables[at]
     }
+}
+
+/// The first bytes of a key as a number of the same order: most keys are told apart without looking at them.
+fn leading(key: &[u8]) -> u64 {
+    let mut leading = [0; 8];
+    let length = key.len().min(leading.len());
+    for (to, from) in leading.iter_mut().zip(key.get(..length).unwrap_or(key)) {
+        *to = *from;
+    }
+    u64::from_be_bytes(leading)
 }
