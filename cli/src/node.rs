@@ -194,6 +194,7 @@ pub(crate) fn local_settings(ledger_directory: PathBuf) -> Settings {
 pub(crate) fn start_node(
     runtime: &Runtime,
     mut settings: Settings,
+        development_sealing: false,
     command: config::Command,
     simulated: bool,
 ) -> Result<Node, CliError> {

@@ -88,7 +88,6 @@ impl Config {
             "embedded_node.max_handshakes",
             self.embedded_node.max_handshakes,
         )?;
-        self.check_sealing()?;
         let head = self.embedded_node.max_head_size;
         if !(8 << 10..=16 << 20).contains(&head.bytes()) {
             let path = "embedded_node.max_head_size";
@@ -100,31 +99,6 @@ impl Config {
         )?;
         for (name, interface) in &self.network.rpc_interfaces {
             check_interface(&format!("network.rpc_interfaces.{name}"), interface)?;
-        }
-        Ok(())
-    }
-}
-
-impl Config {
-    /// Sealing needs a key of the hardware's, which this version cannot ask for.
-    fn check_sealing(&self) -> Result<(), ConfigError> {
-        let sealed = self.output_files.sealed_ledger_secret_location.as_ref();
-        let previous = self.command.recover.as_ref();
-        let previous = previous.and_then(|r| r.previous_sealed_ledger_secret_location.as_ref());
-        for (path, location) in [
-            ("output_files.sealed_ledger_secret_location", sealed),
-            (
-                "command.recover.previous_sealed_ledger_secret_location",
-                previous,
-            ),
-        ] {
-            if let Some(location) = location.filter(|_| !self.embedded_node.development_sealing) {
-                return Err(ConfigError::invalid(
-                    path,
-                    location.display(),
-                    "none: this node has no sealing key of the hardware's; embedded_node.development_sealing takes one from a file, which protects nothing",
-                ));
-            }
         }
         Ok(())
     }

@@ -91,6 +91,7 @@ pub fn resolve(config: &Config) -> Result<Launch, ConfigError> {
         snapshot_tx_count: config.snapshots.tx_count,
         checkpoint_file: given(Some(&config.embedded_node.checkpoint_file)),
         sealing_directory: config.output_files.sealed_ledger_secret_location.clone(),
+        development_sealing: config.embedded_node.development_sealing,
         ledger_chunk_size: config.ledger.chunk_size.bytes(),
         interfaces: config
             .network

@@ -506,7 +506,7 @@ pub struct EmbeddedNode {
     /// Why a ledger is recovered although it does not hold a checkpoint. Every member sees it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accept_rollback: Option<String>,
-    /// Seal ledger secrets with a key in a file, which protects nothing: for development.
+    /// Seal ledger secrets with a key in a file in place of the hardware's, which protects nothing: for development.
     pub development_sealing: bool,
 }
 

@@ -21,6 +21,7 @@ mod sealing;
 mod secrets;
 mod settle;
 mod snapshot;
+mod snp_sealing;
 
 pub use checkpoint::Rollback;
 pub use create::{CreateInputs, create};
@@ -32,6 +33,7 @@ pub use public::PublicLedger;
 pub use sealing::{DevelopmentKey, SealedSecrets, SealingError, SealingKey};
 pub use secrets::{all_secrets, complete_rows};
 pub use settle::Tail;
+pub use snp_sealing::{SNP_DEVICE, SevGuest, SnpGuest, SnpKey};
 
 use std::io;
 use std::path::PathBuf;

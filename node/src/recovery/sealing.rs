@@ -24,14 +24,18 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 /// Where sealing keys come from.
 pub trait SealingKey: Send + Sync {
-    /// What the key is bound to, beside the code; stands beside every secret sealed with it.
-    fn tcb_version(&self) -> String;
-
-    /// The key: the same each time for the same code on the same machine.
+    /// The platform's version now, which what is sealed now is bound to, beside the code; it stands beside every secret.
     ///
     /// # Errors
     /// What the platform says.
-    fn derive(&self) -> Result<Zeroizing<[u8; 32]>, SealingError>;
+    fn tcb_version(&self) -> Result<String, SealingError>;
+
+    /// The key for a version of the platform that is not newer than it is: the same each time for the same code on the same
+    /// machine.
+    ///
+    /// # Errors
+    /// What the platform says.
+    fn derive(&self, tcb_version: &str) -> Result<Zeroizing<[u8; 32]>, SealingError>;
 }
 
 /// The stand-in for development: a key in a file beside what it seals. It protects nothing.
@@ -63,6 +67,14 @@ pub enum SealingError {
     Unusable {
         /// Which.
         path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The platform gives no key.
+    #[error("{what}: {reason}")]
+    Platform {
+        /// Its device.
+        what: &'static str,
         /// Why.
         reason: String,
     },
@@ -111,11 +123,11 @@ impl DevelopmentKey {
 }
 
 impl SealingKey for DevelopmentKey {
-    fn tcb_version(&self) -> String {
-        "development: a key in a file, sealed by no hardware".to_owned()
+    fn tcb_version(&self) -> Result<String, SealingError> {
+        Ok("development: a key in a file, sealed by no hardware".to_owned())
     }
 
-    fn derive(&self) -> Result<Zeroizing<[u8; 32]>, SealingError> {
+    fn derive(&self, _: &str) -> Result<Zeroizing<[u8; 32]>, SealingError> {
         let io = |source| SealingError::Io {
             path: self.file.clone(),
             source,
@@ -164,7 +176,7 @@ impl SealedSecrets {
         };
         fs::create_dir_all(&self.directory).map_err(io)?;
         let additional = Additional {
-            tcb_version: self.key.tcb_version(),
+            tcb_version: self.key.tcb_version()?,
             version: from.0,
         };
         let aad_text = serde_json::to_string(&additional).map_err(|_| SealingError::Library)?;
@@ -179,7 +191,7 @@ impl SealedSecrets {
             .fill(&mut iv)
             .map_err(|_| SealingError::Library)?;
         let tag = self
-            .cipher()?
+            .cipher(&additional.tcb_version)?
             .seal_in_place_separate_tag(
                 Nonce::assume_unique_for_key(iv),
                 Aad::from(aad_text.as_bytes()),
@@ -266,7 +278,7 @@ impl SealedSecrets {
             .split_first_chunk::<IV>()
             .ok_or_else(|| unusable("cut short"))?;
         let mut plain = Zeroizing::new(body.to_vec());
-        self.cipher()?
+        self.cipher(&additional.tcb_version)?
             .open_in_place_separate_tag(
                 Nonce::assume_unique_for_key(*iv),
                 Aad::from(file.aad_text.as_bytes()),
@@ -281,8 +293,8 @@ impl SealedSecrets {
             .ok_or_else(|| unusable("no secret inside"))
     }
 
-    fn cipher(&self) -> Result<LessSafeKey, SealingError> {
-        UnboundKey::new(&AES_256_GCM, self.key.derive()?.as_ref())
+    fn cipher(&self, tcb_version: &str) -> Result<LessSafeKey, SealingError> {
+        UnboundKey::new(&AES_256_GCM, self.key.derive(tcb_version)?.as_ref())
             .map(LessSafeKey::new)
             .map_err(|_| SealingError::Library)
     }

@@ -19,7 +19,7 @@ use super::frontends::{bind, frontends, with_names};
 use super::node::{Node, StartError};
 use super::node_rows::NodeInputs;
 use super::restore::Recovering;
-use super::sealer::{development_sealing, sealer};
+use super::sealer::sealer;
 use super::settings::Settings;
 use crate::auth::Policies;
 use crate::frontend::{Dispatcher, Parts};
@@ -187,12 +187,8 @@ impl Launch {
         let restore = recovering.map(|recovering| recovering.watch());
         let seal = prepared
             .settings
-            .sealing_directory
-            .clone()
-            .map(|directory| {
-                let sealed = development_sealing(directory);
-                sealer(sealed, Arc::clone(&base.history), &store)
-            });
+            .sealing()?
+            .map(|sealed| sealer(sealed, Arc::clone(&base.history), &store));
         let pipeline = Pipeline::start(PipelineParts {
             store: Arc::clone(&store),
             files: base.files,

@@ -15,11 +15,13 @@ use super::genesis::{GenesisError, GenesisInputs, genesis};
 use super::launch::{Base, Launch, Prepared, joined, machine, new_secret};
 use super::node_rows::put_node;
 use super::restore::Recovering;
-use super::sealer::development_sealing;
+use super::sealer::sealed_secrets;
 use super::settings::{NewService, Recovery, Settings, SettingsError};
 use crate::identity::{CertificateError, KeyError, subject_of};
 use crate::pipeline::{Files, FilesError, History, Pipeline, RealDisk, Views};
-use crate::recovery::{CreateInputs, LedgerSource, PublicLedger, RecoveryError, create};
+use crate::recovery::{
+    CreateInputs, LedgerSource, PublicLedger, RecoveryError, SealingError, create,
+};
 use crate::server::{ServerError, TlsError};
 use crate::store::{CommitError, State};
 
@@ -72,6 +74,11 @@ pub enum StartError {
         /// Why it failed.
         reason: String,
     },
+    /// Sealed ledger secrets.
+    #[error(
+        "sealing ledger secrets: {0} (embedded_node.development_sealing takes the key from a file, which protects nothing)"
+    )]
+    Sealing(#[from] SealingError),
 }
 
 impl Node {
@@ -98,6 +105,7 @@ impl Node {
             tree: ledger::MerkleTree::new(),
             views: Views::of_new_service(),
             history,
+        settings.sealing()?;
             files,
             cose_claims: service.cose_claims.clone(),
         };
@@ -141,6 +149,11 @@ impl Node {
         let reading = tokio::task::spawn_blocking({
             let source = source.clone();
             move || PublicLedger::read(&source, &identity)
+        settings.sealing()?;
+        let sealed = recovery
+            .previous_sealing_directory
+            .map(|directory| sealed_secrets(directory, settings.development_sealing))
+            .transpose()?;
         });
         let mut public = joined("reading the ledger", reading).await??;
         let rollbacks = std::mem::take(&mut public.rollbacks);
@@ -151,13 +164,7 @@ impl Node {
         let subject = subject_of(&previous)?;
         let prepared = Prepared::new(settings, &subject, recovery.validity_days).await?;
         public.settle()?;
-
-        let (base, recovering) = Recovering::begin(
-            &source,
-            public,
-            &prepared,
-            recovery.previous_sealing_directory.map(development_sealing),
-        )?;
+        let (base, recovering) = Recovering::begin(&source, public, &prepared, sealed)?;
         let created = recovering.created();
         let launch = Launch::begin(prepared, base, Some(&recovering))?;
         let mut first = launch.transaction();

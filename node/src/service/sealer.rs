@@ -6,22 +6,40 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use ccf_rs::Seqno;
 use ledger::SINGLE_KEY;
 
+use super::settings::Settings;
 use crate::frontend::app_is_open;
 use crate::pipeline::History;
-use crate::recovery::{DevelopmentKey, SealedSecrets};
+use crate::recovery::{DevelopmentKey, SealedSecrets, SealingError, SealingKey, SnpKey};
 use crate::store::{State, Store, Writes};
 
 const RECOVERY_POLICY: &str = "public:ccf.gov.recovery_policy";
 const SERVICE_INFO: &str = "public:ccf.gov.service.info";
 
-/// Sealed secrets in a directory under the development stand-in.
-pub(super) fn development_sealing(directory: PathBuf) -> SealedSecrets {
-    tracing::warn!(
-        directory = %directory.display(),
-        "ledger secrets are sealed with a key in a file: whoever has the directory has the secrets"
-    );
-    let key = Arc::new(DevelopmentKey::in_directory(&directory));
-    SealedSecrets::new(directory, key)
+/// Sealed secrets in a directory, under the key of this machine or the development stand-in for one.
+pub(super) fn sealed_secrets(
+    directory: PathBuf,
+    development: bool,
+) -> Result<SealedSecrets, SealingError> {
+    let key: Arc<dyn SealingKey> = if development {
+        tracing::warn!(
+            directory = %directory.display(),
+            "ledger secrets are sealed with a key in a file: whoever has the directory has the secrets"
+        );
+        Arc::new(DevelopmentKey::in_directory(&directory))
+    } else {
+        Arc::new(SnpKey::of_this_machine()?)
+    };
+    Ok(SealedSecrets::new(directory, key))
+}
+
+impl Settings {
+    /// Where ledger secrets are sealed to this machine, if that is wanted.
+    pub(super) fn sealing(&self) -> Result<Option<SealedSecrets>, SealingError> {
+        let directory = self.sealing_directory.clone();
+        directory
+            .map(|directory| sealed_secrets(directory, self.development_sealing))
+            .transpose()
+    }
 }
 
 /// Watches what is committed: when the service opens, when it has a new ledger secret, when members change their mind.

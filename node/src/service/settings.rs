@@ -32,8 +32,10 @@ pub struct Settings {
     pub snapshot_tx_count: u64,
     /// Where the last signature is kept as a checkpoint, at most once a second; `None`: nowhere.
     pub checkpoint_file: Option<PathBuf>,
-    /// Where ledger secrets are sealed to this machine; `None`: nowhere. The key is that of the development stand-in.
+    /// Where ledger secrets are sealed to this machine; `None`: nowhere.
     pub sealing_directory: Option<PathBuf>,
+    /// The sealing key is that of the development stand-in, not the hardware's.
+    pub development_sealing: bool,
     /// Bytes after which a chunk ends at the next signature.
     pub ledger_chunk_size: u64,
     /// Where to listen.

@@ -62,6 +62,7 @@ fn settings() -> Settings {
         snapshot_tx_count: 10_000,
         checkpoint_file: None,
         sealing_directory: None,
+        development_sealing: false,
         ledger_chunk_size: 5 << 20,
         interfaces: vec![Interface {
             name: "primary_rpc_interface".into(),

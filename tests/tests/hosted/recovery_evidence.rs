@@ -164,6 +164,32 @@ fn sealed_secrets_bring_a_service_back_without_shares_unless_members_forbid_it()
 }
 
 #[test]
+fn a_node_that_is_told_to_seal_without_hardware_does_not_start_and_names_the_device() {
+    if Path::new("/dev/sev-guest").exists() {
+        println!("skipped: this machine has /dev/sev-guest");
+        return;
+    }
+    let mut scene = Scene::set();
+    scene.service.stop();
+    let (ledger, previous) = (scene.service.ledger(), scene.service.certificate());
+    let places = [
+        "/output_files/sealed_ledger_secret_location",
+        "/command/recover/previous_sealed_ledger_secret_location",
+    ];
+    for place in places {
+        let said =
+            Service::refuses_to_recover_with(&EMBEDDED, &ledger, previous, |_, configuration| {
+                let (object, name) = place.rsplit_once('/').unwrap();
+                configuration.pointer_mut(object).unwrap()[name] = "sealed".into();
+            });
+        assert!(
+            said.contains("/dev/sev-guest") && said.contains("development_sealing"),
+            "{place}: {said}"
+        );
+    }
+}
+
+#[test]
 fn a_drill_tells_what_would_come_back_and_whose_shares_are_needed() {
     let mut scene = Scene::set();
     scene.service.stop();
