@@ -47,7 +47,7 @@ pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
         .reply::<read::List<'_>>()
         .answers(202, "Past transactions are being loaded: ask again.")
         .refuses(NOT_REGISTERED)
-        .refuses([(400, "InvalidRange")])
+        .refuses([(400, "InvalidRange"), (404, "TransactionNotKept")])
         .put("/contracts/{contractId}/events", write::write)
         .auth([Auth::Jwt, Auth::Anonymous])
         .summary("Write an event, as an attested clean room or with an agreed token")

@@ -22,7 +22,7 @@ pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
         .reply::<List>()
         .answers(202, "Past transactions are being loaded: ask again.")
         .refuses(NOT_REGISTERED)
-        .refuses([(400, "InvalidRange")])
+        .refuses([(400, "InvalidRange"), (404, "TransactionNotKept")])
 }
 
 #[derive(JsonSchema)]

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use serde_json::{Value as JsonValue, json};
 
+use crate::Seqno;
+
 /// Result of everything a handler calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -60,6 +62,17 @@ pub enum HostError {
     /// This host lacks the capability.
     #[error("not available on this host: {0}")]
     Unsupported(&'static str),
+    /// A past transaction that this host's files do not hold, or no longer as it was: a service that was recovered from a
+    /// snapshot may be without the files from before it. Told to the caller.
+    #[error(
+        "transaction {seqno} is not among this node's ledger files; the next that may be is {next}"
+    )]
+    NotKept {
+        /// Its position.
+        seqno: Seqno,
+        /// The first position of the next file, or the one behind the end.
+        next: Seqno,
+    },
     /// Anything else, in the host's words. Never told to a caller.
     #[error("host failure: {0}")]
     Failed(String),
@@ -103,6 +116,7 @@ impl Error {
     pub const fn status(&self) -> u16 {
         match self {
             Self::Refused { status, .. } => *status,
+            Self::Host(HostError::NotKept { .. }) => 404,
             _ => 500,
         }
     }
@@ -111,6 +125,7 @@ impl Error {
     pub fn code(&self) -> &str {
         match self {
             Self::Refused { code, .. } => code,
+            Self::Host(HostError::NotKept { .. }) => "TransactionNotKept",
             _ => "InternalError",
         }
     }
@@ -129,6 +144,10 @@ impl Error {
                     error["details"] = JsonValue::Array(details.clone());
                 }
                 json!({ "error": error })
+            }
+            Self::Host(error @ HostError::NotKept { seqno, next }) => {
+                let detail = json!({ "seqno": seqno, "next": next });
+                json!({ "error": { "code": self.code(), "message": error.to_string(), "details": [detail] } })
             }
             _ => {
                 json!({ "error": { "code": self.code(), "message": "The request failed inside the service." } })

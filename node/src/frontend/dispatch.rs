@@ -245,7 +245,10 @@ impl Job {
             Ok(Handled::Ran(Ok(reply))) => self.conclude(reply, transaction),
             Ok(Handled::Ran(Err(Error::Host(HostError::Retry)))) => Executed::Conflict,
             Ok(Handled::Ran(Err(error))) => {
-                if !matches!(error, Error::Refused { .. }) {
+                if !matches!(
+                    error,
+                    Error::Refused { .. } | Error::Host(HostError::NotKept { .. })
+                ) {
                     tracing::error!(endpoint = self.endpoint.template, %error, "request failed");
                 }
                 Executed::Answered(Reply::error(&error))

@@ -54,15 +54,17 @@ impl History {
             .spawn(move || {
                 while let (Some(history), Some(store)) = (history.upgrade(), store.upgrade()) {
                     let last = store.durable().state.seqno();
-                    match history.keys.catch_up(last, |seqno| history.entry(seqno)) {
-                        Ok(true) => {}
-                        Ok(false) => break,
+                    let more = history
+                        .keys
+                        .catch_up(last, |seqno| history.authentic(seqno));
+                    match more {
+                        Ok(true) => continue,
+                        Ok(false) => {}
                         // Whoever asks later tries again and is told.
-                        Err(error) => {
-                            tracing::error!(%error, "past writes cannot be indexed");
-                            break;
-                        }
+                        Err(error) => tracing::error!(%error, "past writes cannot be indexed"),
                     }
+                    history.keys.filled();
+                    break;
                 }
             })?;
         Ok(())
@@ -113,16 +115,60 @@ impl History {
             .map(|(from, secret)| (Seqno(from.0), Arc::clone(secret)))
     }
 
-    /// The bytes of a committed entry.
+    /// The bytes of a committed entry. In a file from before a snapshot anything may stand: see [`Self::authentic`].
+    ///
+    /// # Errors
+    /// [`HostError::NotKept`] when no file holds it, or what the disk says.
     pub fn entry(&self, seqno: Seqno) -> Result<Vec<u8>, HostError> {
         self.read_chunk_of(seqno)?;
         let place = {
             let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
             index.place(ledger::Seqno(seqno.0))
         };
-        let place =
-            place.ok_or_else(|| HostError::Failed(format!("no committed transaction {seqno}")))?;
+        let place = place.ok_or_else(|| self.not_kept(seqno))?;
         place.read().map_err(failed)
+    }
+
+    /// The bytes of an entry that is the one that was committed: it was verified, or the ledger secret opens it.
+    ///
+    /// # Errors
+    /// As for [`Self::entry`]; [`HostError::NotKept`] also for another one.
+    fn authentic(&self, seqno: Seqno) -> Result<Vec<u8>, HostError> {
+        let bytes = self.entry(seqno)?;
+        let verified = {
+            let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+            index.is_verified(ledger::Seqno(seqno.0))
+        };
+        if !verified {
+            self.opened(seqno, &bytes)?;
+        }
+        Ok(bytes)
+    }
+
+    /// An entry and its private domain, if it is the one that was committed there: nobody else can make its tag, which covers
+    /// all of it.
+    fn opened<'b>(&self, seqno: Seqno, bytes: &'b [u8]) -> Result<(Entry<'b>, Vec<u8>), HostError> {
+        let altered = |reason: &dyn std::fmt::Display| {
+            tracing::error!(%seqno, %reason, "a transaction in the ledger's files is not the one that was committed");
+            self.not_kept(seqno)
+        };
+        let entry = Entry::parse(bytes).map_err(|e| altered(&e))?;
+        if entry.seqno.0 != seqno.0 {
+            return Err(altered(&format!("{} stands in its place", entry.seqno)));
+        }
+        // The row of an older secret may be missing with the file that it is in.
+        let secret = self.secret_at(seqno).ok_or_else(|| self.not_kept(seqno))?;
+        let private = entry.open(&secret).map_err(|e| altered(&e))?;
+        Ok((entry, private))
+    }
+
+    fn not_kept(&self, seqno: Seqno) -> HostError {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let next = index.next_chunk(ledger::Seqno(seqno.0));
+        HostError::NotKept {
+            seqno,
+            next: next.map_or(Seqno(seqno.0 + 1), |next| Seqno(next.0)),
+        }
     }
 
     /// Looks through the chunk of a position if that has not been done yet.
@@ -133,7 +179,11 @@ impl History {
         };
         if let Some((at, file)) = unread {
             let bytes = file.read().map_err(failed)?;
-            let entries = ChunkEntries::of(&bytes).map_err(failed)?;
+            // As far as it is a chunk.
+            let entries = ChunkEntries::of(&bytes).unwrap_or_else(|error| {
+                tracing::error!(%seqno, %error, "a file of the ledger is damaged");
+                ChunkEntries::default()
+            });
             let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
             index.set_entries(at, entries);
         }
@@ -187,18 +237,7 @@ impl History {
 
     fn past(self: &Arc<Self>, seqno: Seqno) -> Result<Past, HostError> {
         let bytes = self.entry(seqno)?;
-        let entry = Entry::parse(&bytes).map_err(failed)?;
-        if entry.seqno.0 != seqno.0 {
-            // A chunk from before a snapshot is believed only as far as its secret opens it.
-            return Err(HostError::Failed(format!(
-                "transaction {} stands in the place of {seqno}",
-                entry.seqno
-            )));
-        }
-        let secret = self
-            .secret_at(seqno)
-            .ok_or_else(|| HostError::Failed("no ledger secret".into()))?;
-        let private = entry.open(&secret).map_err(failed)?;
+        let (entry, private) = self.opened(seqno, &bytes)?;
         let private = parse_sections(&private, false).map_err(failed)?;
         let mut writes = BTreeMap::new();
         for section in entry.sections.iter().chain(&private) {
@@ -335,7 +374,7 @@ impl Chain for Ledger {
         limit: usize,
     ) -> Result<Positions, HostError> {
         let last = self.committed_seqno();
-        let read = |seqno| self.history.entry(seqno);
+        let read = |seqno| self.history.authentic(seqno);
         self.history
             .keys
             .positions(table, key, range, limit, last, read)

@@ -24,6 +24,9 @@ pub struct Chunk {
     pub file: ChunkFile,
     /// What is known of its entries; `None` before they were read.
     pub entries: Option<ChunkEntries>,
+    /// Its entries are known to be those that were committed. What stands before a snapshot is believed only as far as its
+    /// secrets open it.
+    pub verified: bool,
 }
 
 /// The file of a chunk: one that this run writes is kept open.
@@ -71,6 +74,7 @@ impl Index {
                 first: places.chunk,
                 file: ChunkFile::Open(places.file),
                 entries: Some(ChunkEntries::default()),
+                verified: true,
             });
         }
         let chunk = self.chunks.last_mut();
@@ -114,6 +118,18 @@ impl Index {
             offset,
             length: usize::try_from(end.checked_sub(offset)?).ok()?,
         })
+    }
+
+    /// Whether the entry is known to be the one that was committed.
+    pub(super) fn is_verified(&self, seqno: Seqno) -> bool {
+        let chunk = self.chunk_of(seqno).and_then(|at| self.chunks.get(at));
+        chunk.is_some_and(|chunk| chunk.verified)
+    }
+
+    /// First position of the chunk behind the one of `seqno`; none behind the last.
+    pub(super) fn next_chunk(&self, seqno: Seqno) -> Option<Seqno> {
+        let at = self.chunks.partition_point(|chunk| chunk.first <= seqno);
+        self.chunks.get(at).map(|chunk| chunk.first)
     }
 
     /// Position of the first signature behind `seqno`, in chunks that were read: that of `seqno` and the one after it.

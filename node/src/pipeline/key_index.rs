@@ -1,7 +1,8 @@
 //! Which transactions wrote which keys of a few public tables, so that looking back at one key loads only them.
 //!
 //! The index is in memory and follows the pipeline. What stands in the ledger from before this process is read once by a thread of its
-//! own; until then whoever asks is told to ask again.
+//! own; until then whoever asks is told to ask again. It begins behind the last position that the ledger's files do not hold,
+//! and says nothing about ranges that begin before.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
@@ -25,15 +26,20 @@ pub(super) struct KeyIndex(RwLock<Inner>);
 #[derive(Default)]
 struct Inner {
     tables: HashMap<String, Keys>,
-    /// Everything up to here is in the index.
+    /// Everything behind this position ...
+    since: Seqno,
+    /// ... up to here is in the index.
     until: Seqno,
+    /// A thread reads what is missing.
+    filling: bool,
 }
 
 /// Positions by key, ascending.
 type Keys = BTreeMap<Box<[u8]>, Vec<Seqno>>;
 
 impl KeyIndex {
-    /// From now on follows these tables. Nothing is in the index then.
+    /// From now on follows these tables. Nothing is in the index then; who calls it fills it, and says when no more comes of
+    /// that ([`Self::filled`]).
     pub(super) fn follow(&self, tables: &[&str]) {
         let tables = tables
             .iter()
@@ -41,8 +47,15 @@ impl KeyIndex {
             .collect();
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Inner {
             tables,
-            until: Seqno(0),
+            filling: true,
+            ..Inner::default()
         };
+    }
+
+    /// Nobody fills the index any more: what is missing then is read while whoever asks waits.
+    pub(super) fn filled(&self) {
+        let mut inner = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        inner.filling = false;
     }
 
     /// Notes a committed batch that ends with its signature, if everything before it is in the index.
@@ -63,7 +76,7 @@ impl KeyIndex {
     }
 
     /// The first positions of a range at which a key was written; `last` is the last committed position, `read` gives the bytes
-    /// of a committed entry.
+    /// of a committed entry that is known to be the one that was committed.
     pub(super) fn positions(
         &self,
         table: &str,
@@ -79,12 +92,15 @@ impl KeyIndex {
                 let Some(keys) = inner.tables.get(table) else {
                     return Ok(Positions::NotIndexed);
                 };
+                if *range.start() <= inner.since {
+                    return Ok(Positions::NotIndexed);
+                }
                 if inner.until >= last.min(*range.end()) {
                     return Ok(Positions::At(within(keys.get(key), &range, limit)));
                 }
-                last.0 - inner.until.0
+                inner.filling.then(|| last.0 - inner.until.0)
             };
-            if missing > AT_ONCE {
+            if missing.is_some_and(|missing| missing > AT_ONCE) {
                 return Ok(Positions::Pending);
             }
             self.catch_up(last, &read)?;
@@ -107,11 +123,18 @@ impl KeyIndex {
             let slice = Inner {
                 tables: tables.map(|table| (table.clone(), Keys::new())).collect(),
                 until: Seqno(last.0.min(inner.until.0 + SLICE)),
+                ..Inner::default()
             };
             (inner.until, slice)
         };
         for seqno in from.0 + 1..=slice.until.0 {
-            let bytes = read(Seqno(seqno))?;
+            let bytes = match read(Seqno(seqno)) {
+                Err(HostError::NotKept { next, .. }) if next.0 > seqno => {
+                    self.begin_behind(from, Seqno(next.0.min(last.0 + 1) - 1));
+                    return Ok(true);
+                }
+                read => read?,
+            };
             let entry = Entry::parse(&bytes).map_err(|e| HostError::Failed(e.to_string()))?;
             for section in &entry.sections {
                 let written = section.writes.iter().map(|(key, _)| *key);
@@ -130,6 +153,16 @@ impl KeyIndex {
             inner.until = slice.until;
         }
         Ok(true)
+    }
+
+    /// Forgets what it has up to `until`, and begins behind `since`: in between something is missing.
+    fn begin_behind(&self, until: Seqno, since: Seqno) {
+        let mut inner = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if inner.until == until {
+            tracing::warn!(until = %since, "past writes are not indexed: the ledger's files are not complete");
+            inner.tables.values_mut().for_each(Keys::clear);
+            (inner.since, inner.until) = (since, since);
+        }
     }
 }
 
@@ -190,5 +223,8 @@ mod tests {
         // A few are read at once, and what goes wrong is told.
         assert!(ask("public:a", Seqno(9)).is_err());
         assert_eq!(ask("public:a", Seqno(0)).unwrap(), Positions::At(vec![]));
+        // So is it when nobody fills the index any more: nobody is asked to be patient for nothing.
+        index.filled();
+        assert!(ask("public:a", Seqno(1 << 20)).is_err());
     }
 }

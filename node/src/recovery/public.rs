@@ -544,6 +544,7 @@ impl Reader {
         let chunks = self.chunks.into_iter().map(|(found, entries)| Chunk {
             first: found.name.first,
             file: ChunkFile::Closed(disk.clone(), found.path()),
+            verified: entries.is_some(),
             entries,
         });
         let mut ledger = PublicLedger {

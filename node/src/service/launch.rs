@@ -287,9 +287,12 @@ impl Launch {
         application: Application,
         recovering: Option<Arc<Recovering>>,
     ) -> Result<Node, StartError> {
-        self.history
-            .index_keys(&application.indexed, &self.store)
-            .map_err(|e| machine("starting the thread that indexes past writes", e))?;
+        let indexed = application.indexed.clone();
+        if recovering.is_none() {
+            self.history
+                .index_keys(&indexed, &self.store)
+                .map_err(|e| machine("starting the thread that indexes past writes", e))?;
+        }
         let prepared = self.prepared;
         let core = Arc::new(Core {
             store: Arc::clone(&self.store),
@@ -312,7 +315,7 @@ impl Launch {
             recovering: recovering.clone(),
         });
         let restorer = recovering
-            .map(|recovering| recovering.spawn(&core, &self.chain))
+            .map(|recovering| recovering.spawn(&core, &self.chain, indexed))
             .transpose()
             .map_err(|e| machine("starting the thread that restores private tables", e))?;
         let dispatcher = Arc::new(Dispatcher::new(Parts {

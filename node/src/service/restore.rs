@@ -177,10 +177,12 @@ impl Recovering {
     }
 
     /// Starts the thread that restores the private tables. It ends with the pipeline, or when it is done.
+    /// Past writes to the tables `indexed` can be found from then on.
     pub(super) fn spawn(
         self: Arc<Self>,
         core: &Arc<Core>,
         chain: &Arc<Ledger>,
+        indexed: Vec<&'static str>,
     ) -> io::Result<JoinHandle<()>> {
         let (core, chain) = (Arc::clone(core), Arc::clone(chain));
         thread::Builder::new()
@@ -188,7 +190,7 @@ impl Recovering {
             .spawn(move || {
                 let rows = lock(&self.to_restore).take();
                 for row in rows.into_iter().flatten() {
-                    if self.attempt(&row, &core, &chain) {
+                    if self.attempt(&row, &core, &chain, &indexed) {
                         break;
                     }
                 }
@@ -196,9 +198,9 @@ impl Recovering {
     }
 
     /// Restores from one row of secrets. True when there is nothing more to do.
-    fn attempt(&self, row: &[u8], core: &Arc<Core>, chain: &Arc<Ledger>) -> bool {
+    fn attempt(&self, row: &[u8], core: &Arc<Core>, chain: &Arc<Ledger>, indexed: &[&str]) -> bool {
         self.set_phase(Phase::ReadingPrivate);
-        match self.restore_and_open(row, core, chain) {
+        match self.restore_and_open(row, core, chain, indexed) {
             Ok(()) => {
                 self.set_phase(Phase::Done);
                 tracing::info!("the service is recovered");
@@ -217,6 +219,7 @@ impl Recovering {
         row: &[u8],
         core: &Arc<Core>,
         chain: &Arc<Ledger>,
+        indexed: &[&str],
     ) -> Result<(), String> {
         let secrets = self.open_secrets(row)?;
         let newest = secrets.latest().ok_or("no ledger secret was recovered")?;
@@ -232,6 +235,10 @@ impl Recovering {
         for (from, secret) in secrets.iter() {
             core.history.add_secret(Seqno(from.0), Arc::clone(secret));
         }
+        // Not before: what stands in front of a snapshot is believed only as far as the secrets open it.
+        core.history
+            .index_keys(indexed, &core.store)
+            .map_err(|e| e.to_string())?;
         self.open(core, chain, (newest.0, newest.1.as_ref()))
     }
 
