@@ -8,7 +8,9 @@ use std::time::Duration;
 use ::node::config::{self, Config, LogFormat, OutputPaths, resolve};
 use ::node::identity::Subject;
 use ::node::server::Limits;
-use ::node::service::{GenesisMember, Interface, NewService, Node, ServiceConfiguration, Settings};
+use ::node::service::{
+    GenesisMember, Interface, NewService, Node, Reached, ServiceConfiguration, Settings,
+};
 use attestation::TrustAnchors;
 use clap::{Args, Subcommand};
 use governance::member::Actions;
@@ -77,13 +79,24 @@ fn configured(file: &Path, start: &Start, output: &mut Output<'_>) -> Result<(),
     }
     fs::create_dir_all(&launch.snapshots).map_err(CliError::file(&launch.snapshots))?;
     let runtime = runtime(launch.worker_threads)?;
+    let write =
+        |reached: &Reached| write_files(&launch.output, &launch.node_to_node_address, reached);
+    // A recovering node is reached while it reads its ledger. Where its certificate takes the place of the one that it needs
+    // to begin with, it is written once that is not needed any more.
+    let mut written = None;
+    let early = !replaces_previous_identity(&config);
     let (node, stop) = serve(
         &runtime,
         launch.settings,
         launch.command,
         start.simulated_platform,
+        |reached| {
+            if early {
+                written = Some(write(reached));
+            }
+        },
     )?;
-    write_files(&launch.output, &launch.node_to_node_address, &node)?;
+    written.unwrap_or_else(|| write(&node.reached()))?;
     output.note("the node serves");
     runtime.block_on(stop.wait(node))
 }
@@ -106,7 +119,13 @@ fn sandbox(start: &Start, output: &mut Output<'_>) -> Result<(), CliError> {
     let (settings, service) = sandbox_settings(folder, start.port, &identity)?;
     let runtime = runtime(None)?;
     let command = config::Command::Start(service);
-    let (node, stop) = serve(&runtime, settings, command, start.simulated_platform)?;
+    let (node, stop) = serve(
+        &runtime,
+        settings,
+        command,
+        start.simulated_platform,
+        |_| {},
+    )?;
     let certificate = node.service_certificate().to_owned();
     let certificate_file = folder.join("service_cert.pem");
     fs::write(&certificate_file, &certificate).map_err(CliError::file(&certificate_file))?;
@@ -175,6 +194,7 @@ pub(crate) fn local_settings(ledger_directory: PathBuf) -> Settings {
         snapshot_directory: ledger_directory.with_file_name("snapshots"),
         checkpoint_file: Some(ledger_directory.with_file_name("checkpoint.json")),
         sealing_directory: None,
+        development_sealing: false,
         read_only_snapshot_directory: None,
         snapshot_tx_count: 10_000,
         ledger_directory,
@@ -190,13 +210,14 @@ pub(crate) fn local_settings(ledger_directory: PathBuf) -> Settings {
     }
 }
 
-/// Starts a node with our application, on the platform that was asked for.
+/// Starts a node with our application, on the platform that was asked for. `listening` is called as soon as it answers, which
+/// is before a recovering node has read its ledger.
 pub(crate) fn start_node(
     runtime: &Runtime,
     mut settings: Settings,
-        development_sealing: false,
     command: config::Command,
     simulated: bool,
+    listening: impl FnOnce(&Reached),
 ) -> Result<Node, CliError> {
     let anchors = if simulated {
         settings.service_data = Some(marked(settings.service_data.take()));
@@ -208,9 +229,11 @@ pub(crate) fn start_node(
     Ok(runtime.block_on(async {
         match command {
             config::Command::Recover(recovery) => {
-                Node::recover(settings, recovery, application).await
+                Node::recover(settings, recovery, application, listening).await
             }
-            config::Command::Start(service) => Node::start(settings, service, application).await,
+            config::Command::Start(service) => Node::start(settings, service, application)
+                .await
+                .inspect(|node| listening(&node.reached())),
         }
     })?)
 }
@@ -260,6 +283,7 @@ fn serve(
     settings: Settings,
     command: config::Command,
     simulated: bool,
+    listening: impl FnOnce(&Reached),
 ) -> Result<(Node, Stop), CliError> {
     let guard = runtime.enter();
     let listen = |kind| signal(kind).map_err(|error| CliError::input("signals", &error));
@@ -268,12 +292,14 @@ fn serve(
         interrupt: listen(SignalKind::interrupt())?,
     };
     drop(guard);
-    let node = start_node(runtime, settings, command, simulated)?;
+    let node = start_node(runtime, settings, command, simulated, |reached| {
+        for (name, address) in &reached.addresses {
+            tracing::info!(interface = %name, %address, "serving");
+        }
+        listening(reached);
+    })?;
     if simulated {
         tracing::warn!("the simulated platform is trusted: evidence proves nothing");
-    }
-    for (name, address) in node.addresses() {
-        tracing::info!(interface = %name, %address, "serving");
     }
     Ok((node, stop))
 }
@@ -298,22 +324,36 @@ fn open(url: &str, certificate: &str, identity: Identity) -> Result<(), CliError
 }
 
 /// The files that those who start a node wait for (CCF interface, section 8.3).
-fn write_files(paths: &OutputPaths, peer: &str, node: &Node) -> Result<(), CliError> {
+fn write_files(paths: &OutputPaths, peer: &str, reached: &Reached) -> Result<(), CliError> {
     let write = |path: &Option<PathBuf>, text: &str| match path {
         Some(path) => fs::write(path, text).map_err(CliError::file(path)),
         None => Ok(()),
     };
-    let addresses: Map<String, Value> = node
-        .addresses()
+    let addresses: Map<String, Value> = reached
+        .addresses
         .iter()
         .map(|(name, address)| (name.clone(), address.to_string().into()))
         .collect();
-    write(&paths.node_certificate, &node.self_signed_certificate())?;
-    write(&paths.service_certificate, node.service_certificate())?;
+    write(&paths.node_certificate, &reached.self_signed_certificate)?;
+    write(&paths.service_certificate, &reached.service_certificate)?;
     let peer = json!({ "node_to_node_interface": peer }).to_string();
     write(&paths.node_to_node_address, &peer)?;
     // Last: tools wait for it.
     write(&paths.rpc_addresses, &Value::Object(addresses).to_string())
+}
+
+/// Whether the certificate of the recovered service goes where that of the one before is read from.
+fn replaces_previous_identity(config: &Config) -> bool {
+    let previous = config.command.recover.as_ref();
+    let previous = previous.map(|recover| recover.previous_service_identity_file.as_path());
+    let next = config.command.service_certificate_file.as_path();
+    previous.is_some_and(|previous| {
+        previous == next
+            || fs::canonicalize(previous)
+                .ok()
+                .zip(fs::canonicalize(next).ok())
+                .is_some_and(|(previous, next)| previous == next)
+    })
 }
 
 fn create_new(path: &Path, text: &str) -> Result<(), CliError> {

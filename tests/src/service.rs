@@ -160,13 +160,28 @@ impl Service {
         previous: &str,
         change: impl FnOnce(&Path, &mut Value),
     ) -> Self {
+        let service = Self::begin_to_recover(host, ledger, previous, change);
+        service.answers();
+        service
+    }
+
+    /// As [`Service::recover_with`]; the node may still be reading the ledger.
+    ///
+    /// # Panics
+    /// As [`Service::start`].
+    pub fn begin_to_recover(
+        host: &Host,
+        ledger: &Path,
+        previous: &str,
+        change: impl FnOnce(&Path, &mut Value),
+    ) -> Self {
         let scratch = tempfile::tempdir().unwrap();
         let folder = scratch.path();
         copy_files(ledger, &folder.join("ledger"));
         fs::write(folder.join("previous_cert.pem"), previous).unwrap();
         let mut configuration = recovering();
         change(folder, &mut configuration);
-        Self::launch(host, scratch, &configuration)
+        Self::begin(host, scratch, &configuration)
     }
 
     /// What the node says when it refuses to recover a service from these files.
@@ -240,8 +255,11 @@ impl Service {
         service
     }
 
-    /// A CCF node writes its files before it accepts connections.
-    fn answers(&self) {
+    /// Waits until the node answers about its service. It writes its files before.
+    ///
+    /// # Panics
+    /// When it does not within a minute; its log is printed.
+    pub fn answers(&self) {
         let patience = Instant::now() + Duration::from_secs(60);
         while self.client().network().is_err() {
             assert!(
@@ -405,6 +423,29 @@ fn contents(folder: &Path) -> BTreeMap<OsString, Vec<u8>> {
     items
         .map(|item| (item.file_name(), fs::read(item.path()).unwrap()))
         .collect()
+}
+
+/// A file whose reader waits, from opening it on, until [`Gate::open`]. Then it is empty.
+pub struct Gate(PathBuf);
+
+impl Gate {
+    /// Puts one there.
+    ///
+    /// # Panics
+    /// When it cannot be made (`mkfifo`).
+    pub fn at(path: &Path) -> Self {
+        let made = Command::new("mkfifo").arg(path).status().unwrap();
+        assert!(made.success());
+        Self(path.to_owned())
+    }
+
+    /// Waits until somebody reads, and lets go on.
+    ///
+    /// # Panics
+    /// When it is gone.
+    pub fn open(self) {
+        drop(fs::OpenOptions::new().write(true).open(&self.0).unwrap());
+    }
 }
 
 /// Copies the files of a folder.

@@ -47,6 +47,7 @@ pub(crate) fn play(
         settings,
         Command::Recover(recovery),
         evidence.is_none(),
+        |_| {},
     )?;
     let certificate = node.service_certificate().to_owned();
     let file = folder.join("recovered_service_cert.pem");

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use ccf_rs::{
     Auth, Caller, Endpoint, Error, Handler, Headers, HostError, Match, ReadContext, ReadHost,
@@ -86,7 +87,7 @@ pub enum Unauthenticated {
 
 /// Everything that runs requests.
 pub struct Dispatcher {
-    parts: Arc<Parts>,
+    parts: ArcSwap<Parts>,
 }
 
 /// What a dispatcher is made of.
@@ -128,8 +129,13 @@ impl Dispatcher {
     /// A dispatcher of these parts.
     pub fn new(parts: Parts) -> Self {
         Self {
-            parts: Arc::new(parts),
+            parts: ArcSwap::from_pointee(parts),
         }
+    }
+
+    /// From the next request on runs them with other parts.
+    pub fn replace(&self, parts: Parts) {
+        self.parts.store(Arc::new(parts));
     }
 
     /// Runs a request to its answer. A write is answered only when it is signed and on disk.
@@ -138,11 +144,12 @@ impl Dispatcher {
             .target
             .split_once('?')
             .unwrap_or((&incoming.target, ""));
-        let (index, local) = self.parts.frontend(path);
-        let Some(frontend) = self.parts.frontends.get(index) else {
+        let parts = self.parts.load_full();
+        let (index, local) = parts.frontend(path);
+        let Some(frontend) = parts.frontends.get(index) else {
             return Reply::error(&not_found(path));
         };
-        if !(frontend.is_open)(&self.parts.store.durable().state) {
+        if !(frontend.is_open)(&parts.store.durable().state) {
             return Reply::error(&Error::not_found(
                 "FrontendNotOpen",
                 "Frontend is not open.",
@@ -164,11 +171,10 @@ impl Dispatcher {
             body: incoming.body,
             caller: Caller::Unasked,
         };
-        let parts = Arc::clone(&self.parts);
         let (access, blocking) = (frontend.access, frontend.blocking);
         let mut job = Job {
-            parts,
             endpoint: endpoint.clone(),
+            parts,
             access,
             request,
             certificate: incoming.certificate,

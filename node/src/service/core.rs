@@ -32,8 +32,26 @@ pub(super) struct Core {
     pub(super) chunk_requested: Arc<AtomicBool>,
     pub(super) snapshots: Snapshots,
     pub(super) stopping: AtomicBool,
-    /// Set when the service is recovered from an earlier one's ledger.
-    pub(super) recovering: Option<Arc<Recovering>>,
+    pub(super) stage: Stage,
+}
+
+/// How the node came to its ledger.
+pub(super) enum Stage {
+    /// It began it.
+    New,
+    /// It reads the ledger of an earlier service, and has nothing of it yet.
+    ReadingPublic,
+    /// It goes on from the ledger of an earlier service.
+    Recovered(Arc<Recovering>),
+}
+
+impl Core {
+    fn recovering(&self) -> Option<&Arc<Recovering>> {
+        match &self.stage {
+            Stage::New | Stage::ReadingPublic => None,
+            Stage::Recovered(recovering) => Some(recovering),
+        }
+    }
 }
 
 impl NodeServices for Core {
@@ -42,17 +60,16 @@ impl NodeServices for Core {
     }
 
     fn state(&self) -> NodeState {
-        let (name, recovery) = self
-            .recovering
-            .as_ref()
-            .map_or(("PartOfNetwork", None), |recovering| {
-                recovering.state(self.application_open())
-            });
+        let (name, recovery) = match &self.stage {
+            Stage::New => ("PartOfNetwork", None),
+            Stage::ReadingPublic => ("ReadingPublicLedger", None),
+            Stage::Recovered(recovering) => recovering.state(self.application_open()),
+        };
         NodeState {
             name,
             // Every committed state ends with a signature.
             last_signed: self.store.durable().state.seqno(),
-            startup: self.recovering.as_ref().map_or(Seqno(0), |r| r.startup()),
+            startup: self.recovering().map_or(Seqno(0), |r| r.startup()),
             recovery,
             stopping: self.stopping.load(Ordering::Relaxed),
         }
@@ -101,12 +118,12 @@ impl NodeServices for Core {
     }
 
     fn ledger_secret(&self) -> Option<(Seqno, Arc<LedgerSecret>)> {
-        let public_only = self.recovering.as_ref().is_some_and(|r| r.is_public_only());
+        let public_only = self.recovering().is_some_and(|r| r.is_public_only());
         self.history.latest_secret().filter(|_| !public_only)
     }
 
     fn restoring(&self) -> Option<Arc<dyn Restoring>> {
-        let recovering = self.recovering.as_ref().filter(|r| r.is_public_only())?;
+        let recovering = self.recovering().filter(|r| r.is_public_only())?;
         Some(Arc::clone(recovering) as _)
     }
 

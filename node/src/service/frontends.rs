@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ccf_rs::{Application, Router};
+use ccf_rs::{Application, Handler, Router};
 
 use super::core::Core;
 use super::launch::machine;
@@ -67,6 +67,24 @@ pub(super) fn frontends(core: &Arc<Core>, application: Application) -> Vec<Front
             node_is_open,
             false,
         ),
+    ]
+}
+
+/// The frontends of a node that has no tables yet: it says of itself what it can, and the others are not open.
+pub(super) fn frontends_while_reading(core: &Arc<Core>) -> Vec<Frontend> {
+    let mut reads = node_endpoints(Arc::clone(core) as Arc<dyn NodeServices>);
+    reads.retain(|endpoint| matches!(endpoint.handler, Handler::Read(_)));
+    let frontend = |name, endpoints, is_open| Frontend {
+        name,
+        router: Router::new(endpoints),
+        access: Access::Framework,
+        is_open,
+        blocking: false,
+    };
+    vec![
+        frontend("app", vec![], (|_| false) as fn(&State) -> bool),
+        frontend("gov", vec![], |_| false),
+        frontend("node", reads, node_is_open),
     ]
 }
 

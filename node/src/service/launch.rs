@@ -14,18 +14,18 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::certificates::NodeCertificates;
-use super::core::Core;
-use super::frontends::{bind, frontends, with_names};
-use super::node::{Node, StartError};
+use super::core::{Core, Stage};
+use super::frontends::{bind, frontends, frontends_while_reading, with_names};
+use super::node::{Node, Reached, StartError};
 use super::node_rows::NodeInputs;
 use super::restore::Recovering;
 use super::sealer::sealer;
 use super::settings::Settings;
 use crate::auth::Policies;
-use crate::frontend::{Dispatcher, Parts};
+use crate::frontend::{Dispatcher, Frontend, Parts};
 use crate::identity::{IdentityKey, Validity, endorse_node, self_signed_service, signing_request};
 use crate::pipeline::{Files, History, Ledger, Pipeline, PipelineParts, Snapshots, Views};
-use crate::server::{Server, ServerCertificate};
+use crate::server::{Server, ServerCertificate, ServerError, Sessions};
 use crate::store::{Access, CommitError, State, Store, Transaction};
 
 /// How long a write may wait for the disk.
@@ -42,9 +42,31 @@ pub(super) struct Prepared {
     service_certificate: String,
     node_key: Arc<IdentityKey>,
     node_certificate: String,
+    /// What TLS presents.
+    presented: Arc<ServerCertificate>,
     certificates: NodeCertificates,
     encryption_key: Arc<RsaPrivateKey>,
     program: Digest,
+    sessions: Vec<(String, Arc<Sessions>)>,
+    /// Set when the interfaces are served already.
+    listening: Option<Listening>,
+}
+
+/// Interfaces that are served. They stop when this is dropped.
+struct Listening {
+    dispatcher: Arc<Dispatcher>,
+    servers: Vec<JoinHandle<Result<(), ServerError>>>,
+    stop: watch::Sender<bool>,
+}
+
+/// What a node's core has that depends on its ledger.
+struct CoreParts {
+    store: Arc<Store>,
+    history: Arc<History>,
+    views: Views,
+    chunk_requested: Arc<AtomicBool>,
+    snapshots: Snapshots,
+    stage: Stage,
 }
 
 /// The ledger that a run goes on from.
@@ -75,7 +97,6 @@ pub(super) struct Launch {
     pipeline: Pipeline,
     chunk_requested: Arc<AtomicBool>,
     snapshots: Snapshots,
-    certificate: Arc<ServerCertificate>,
 }
 
 /// What [`NodeInputs`] borrows.
@@ -122,6 +143,7 @@ impl Prepared {
                 names.clone(),
                 node_validity,
             )?,
+            presented: Arc::new(ServerCertificate::new(&node_certificate, &node_key)?),
             node_certificate,
             service_subject: subject.to_owned(),
             service_validity,
@@ -129,6 +151,12 @@ impl Prepared {
                 encryption_key.map_err(|e| machine("generating the encryption key", e))?,
             ),
             program: joined("reading the program", program).await?,
+            sessions: addresses
+                .iter()
+                .map(|(name, _)| name.clone())
+                .zip(servers.iter().map(Server::sessions))
+                .collect(),
+            listening: None,
             settings,
             servers,
             addresses,
@@ -156,6 +184,89 @@ impl Prepared {
     pub(super) fn node_id(&self) -> String {
         self.node_key.id()
     }
+
+    /// Where the node is reached.
+    pub(super) fn reached(&self) -> Reached {
+        Reached {
+            addresses: self.addresses.clone(),
+            service_certificate: self.service_certificate.clone(),
+            self_signed_certificate: self.certificates.self_signed().as_str().to_owned(),
+        }
+    }
+
+    /// Serves what a node can say before it has read its ledger: that it reads it.
+    pub(super) fn serve_while_reading(&mut self) {
+        let store = Arc::new(Store::new(State::default(), [0; 32]));
+        // Nothing is written before there is a ledger.
+        store.close();
+        let history = Arc::new(History::default());
+        let views = Views::of_new_service();
+        let chain = Ledger::new(Arc::clone(&history), Arc::downgrade(&store), views.clone());
+        let core = Arc::new(self.core(CoreParts {
+            store: Arc::clone(&store),
+            history,
+            views,
+            chunk_requested: Arc::default(),
+            snapshots: self.snapshots(),
+            stage: Stage::ReadingPublic,
+        }));
+        let frontends = frontends_while_reading(&core);
+        self.listening = Some(self.listen(parts(store, Arc::new(chain), frontends)));
+    }
+
+    fn listen(&mut self, parts: Parts) -> Listening {
+        let dispatcher = Arc::new(Dispatcher::new(parts));
+        let (stop, stopped) = watch::channel(false);
+        let servers = self.servers.drain(..).map(|server| {
+            tokio::spawn(server.serve(
+                Arc::clone(&self.presented),
+                Arc::clone(&dispatcher),
+                stopped.clone(),
+            ))
+        });
+        Listening {
+            servers: servers.collect(),
+            dispatcher,
+            stop,
+        }
+    }
+
+    fn core(&self, parts: CoreParts) -> Core {
+        Core {
+            store: parts.store,
+            history: parts.history,
+            views: parts.views,
+            service_key: Arc::clone(&self.service_key),
+            node_key: Arc::clone(&self.node_key),
+            service_subject: self.service_subject.clone(),
+            service_certificate: self.service_certificate.clone(),
+            certificates: self.certificates.clone(),
+            sessions: self.sessions.clone(),
+            chunk_requested: parts.chunk_requested,
+            snapshots: parts.snapshots,
+            stopping: AtomicBool::new(false),
+            stage: parts.stage,
+        }
+    }
+
+    fn snapshots(&self) -> Snapshots {
+        Snapshots {
+            directory: self.settings.snapshot_directory.clone(),
+            every: self.settings.snapshot_tx_count,
+            requested: Arc::default(),
+        }
+    }
+}
+
+fn parts(store: Arc<Store>, chain: Arc<Ledger>, frontends: Vec<Frontend>) -> Parts {
+    Parts {
+        store,
+        chain,
+        frontends,
+        authenticator: Box::new(Policies),
+        clock: Box::new(since_epoch),
+        commit_patience: COMMIT_PATIENCE,
+    }
 }
 
 impl Launch {
@@ -165,10 +276,6 @@ impl Launch {
         base: Base,
         recovering: Option<&Arc<Recovering>>,
     ) -> Result<Self, StartError> {
-        let certificate = Arc::new(ServerCertificate::new(
-            &prepared.node_certificate,
-            &prepared.node_key,
-        )?);
         let store = Arc::new(Store::new(base.state, base.root));
         let chain = Arc::new(Ledger::new(
             Arc::clone(&base.history),
@@ -176,14 +283,12 @@ impl Launch {
             base.views.clone(),
         ));
         let chunk_requested = Arc::new(AtomicBool::new(false));
-        let snapshots = Snapshots {
-            directory: prepared.settings.snapshot_directory.clone(),
-            every: prepared.settings.snapshot_tx_count,
-            requested: Arc::default(),
-        };
+        let snapshots = prepared.snapshots();
         std::fs::create_dir_all(&snapshots.directory)
             .map_err(|e| machine("making the directory of snapshots", e))?;
-        let follow = prepared.certificates.follow(Arc::clone(&certificate));
+        let follow = prepared
+            .certificates
+            .follow(Arc::clone(&prepared.presented));
         let restore = recovering.map(|recovering| recovering.watch());
         let seal = prepared
             .settings
@@ -223,7 +328,6 @@ impl Launch {
             pipeline,
             chunk_requested,
             snapshots,
-            certificate,
         })
     }
 
@@ -283,7 +387,7 @@ impl Launch {
 
     /// Serves the interfaces.
     pub(super) fn serve(
-        self,
+        mut self,
         application: Application,
         recovering: Option<Arc<Recovering>>,
     ) -> Result<Node, StartError> {
@@ -293,57 +397,33 @@ impl Launch {
                 .index_keys(&indexed, &self.store)
                 .map_err(|e| machine("starting the thread that indexes past writes", e))?;
         }
-        let prepared = self.prepared;
-        let core = Arc::new(Core {
+        let listening = self.prepared.listening.take();
+        let core = Arc::new(self.prepared.core(CoreParts {
             store: Arc::clone(&self.store),
             history: self.history,
             views: self.views,
-            service_key: prepared.service_key,
-            node_key: prepared.node_key,
-            service_subject: prepared.service_subject,
-            service_certificate: prepared.service_certificate,
-            certificates: prepared.certificates,
-            sessions: prepared
-                .addresses
-                .iter()
-                .map(|(name, _)| name.clone())
-                .zip(prepared.servers.iter().map(Server::sessions))
-                .collect(),
             chunk_requested: self.chunk_requested,
             snapshots: self.snapshots,
-            stopping: AtomicBool::new(false),
-            recovering: recovering.clone(),
-        });
+            stage: recovering.clone().map_or(Stage::New, Stage::Recovered),
+        }));
         let restorer = recovering
             .map(|recovering| recovering.spawn(&core, &self.chain, indexed))
             .transpose()
             .map_err(|e| machine("starting the thread that restores private tables", e))?;
-        let dispatcher = Arc::new(Dispatcher::new(Parts {
-            store: self.store,
-            chain: self.chain,
-            frontends: frontends(&core, application),
-            authenticator: Box::new(Policies),
-            clock: Box::new(since_epoch),
-            commit_patience: COMMIT_PATIENCE,
-        }));
-        let (stop, stopped) = watch::channel(false);
-        let servers = prepared
-            .servers
-            .into_iter()
-            .map(|server| {
-                tokio::spawn(server.serve(
-                    Arc::clone(&self.certificate),
-                    Arc::clone(&dispatcher),
-                    stopped.clone(),
-                ))
-            })
-            .collect();
+        let parts = parts(self.store, self.chain, frontends(&core, application));
+        let listening = match listening {
+            Some(listening) => {
+                listening.dispatcher.replace(parts);
+                listening
+            }
+            None => self.prepared.listen(parts),
+        };
         Ok(Node {
             core,
             pipeline: self.pipeline,
-            addresses: prepared.addresses,
-            servers,
-            stop,
+            addresses: self.prepared.addresses,
+            servers: listening.servers,
+            stop: listening.stop,
             restorer,
         })
     }

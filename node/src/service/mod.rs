@@ -13,7 +13,7 @@ mod sealer;
 mod settings;
 
 pub use genesis::{GenesisError, GenesisInputs, genesis};
-pub use node::{Node, StartError};
+pub use node::{Node, Reached, StartError};
 pub use node_rows::NodeInputs;
 pub use settings::{
     GenesisMember, Interface, NewService, Recovery, RecoveryRole, ServiceConfiguration, Settings,

@@ -36,6 +36,17 @@ pub struct Node {
     pub(super) restorer: Option<Thread<()>>,
 }
 
+/// Where a node is reached, and what tells that it is the one.
+#[derive(Clone, Debug)]
+pub struct Reached {
+    /// Interfaces and the addresses they bound.
+    pub addresses: Vec<(String, SocketAddr)>,
+    /// The certificate of the service at its start, PEM.
+    pub service_certificate: String,
+    /// The node's certificate as it signed it itself, PEM.
+    pub self_signed_certificate: String,
+}
+
 /// A node could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -63,6 +74,11 @@ pub enum StartError {
     /// The ledger of the service to be recovered.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
+    /// Sealed ledger secrets.
+    #[error(
+        "sealing ledger secrets: {0} (embedded_node.development_sealing takes the key from a file, which protects nothing)"
+    )]
+    Sealing(#[from] SealingError),
     /// TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -74,11 +90,6 @@ pub enum StartError {
         /// Why it failed.
         reason: String,
     },
-    /// Sealed ledger secrets.
-    #[error(
-        "sealing ledger secrets: {0} (embedded_node.development_sealing takes the key from a file, which protects nothing)"
-    )]
-    Sealing(#[from] SealingError),
 }
 
 impl Node {
@@ -94,6 +105,7 @@ impl Node {
     ) -> Result<Self, StartError> {
         settings.check()?;
         service.check()?;
+        settings.sealing()?;
         let disk = Arc::new(RealDisk);
         let files = Files::create(disk, &settings.ledger_directory, settings.ledger_chunk_size)?;
         let prepared = Prepared::new(settings, &service.subject, service.validity_days).await?;
@@ -105,7 +117,6 @@ impl Node {
             tree: ledger::MerkleTree::new(),
             views: Views::of_new_service(),
             history,
-        settings.sealing()?;
             files,
             cose_claims: service.cose_claims.clone(),
         };
@@ -126,14 +137,23 @@ impl Node {
     /// Recovers a service from its ledger and serves it to its members, who then open it: first the public tables, and once
     /// they have submitted enough recovery shares the private ones. Must be called on a Tokio runtime.
     ///
+    /// The interfaces are served from the start: while the ledger is read the node answers how it is. `listening` is called
+    /// once they are.
+    ///
     /// # Errors
-    /// [`StartError`]. Nothing is changed on disk when the ledger cannot be used.
+    /// [`StartError`]. Nothing is changed in the ledger's directory when the ledger cannot be used.
     pub async fn recover(
         settings: Settings,
         recovery: Recovery,
         application: Application,
+        listening: impl FnOnce(&Reached),
     ) -> Result<Self, StartError> {
         settings.check()?;
+        settings.sealing()?;
+        let sealed = recovery
+            .previous_sealing_directory
+            .map(|directory| sealed_secrets(directory, settings.development_sealing))
+            .transpose()?;
         let identity = PublicKey::of_certificate(&recovery.previous_identity)
             .map_err(|e| machine("the previous service identity", e))?;
         let source = LedgerSource {
@@ -146,23 +166,19 @@ impl Node {
                 .collect(),
             checkpoints: recovery.checkpoints.clone(),
         };
+        let subject = subject_of(&recovery.previous_identity)?;
+        let mut prepared = Prepared::new(settings, &subject, recovery.validity_days).await?;
+        prepared.serve_while_reading();
+        listening(&prepared.reached());
         let reading = tokio::task::spawn_blocking({
             let source = source.clone();
             move || PublicLedger::read(&source, &identity)
-        settings.sealing()?;
-        let sealed = recovery
-            .previous_sealing_directory
-            .map(|directory| sealed_secrets(directory, settings.development_sealing))
-            .transpose()?;
         });
         let mut public = joined("reading the ledger", reading).await??;
         let rollbacks = std::mem::take(&mut public.rollbacks);
         if !rollbacks.is_empty() && recovery.accept_rollback.is_none() {
             return Err(RecoveryError::RolledBack { rollbacks }.into());
         }
-        let previous: String = public.identities.last().cloned().unwrap_or_default();
-        let subject = subject_of(&previous)?;
-        let prepared = Prepared::new(settings, &subject, recovery.validity_days).await?;
         public.settle()?;
         let (base, recovering) = Recovering::begin(&source, public, &prepared, sealed)?;
         let created = recovering.created();
@@ -186,6 +202,15 @@ impl Node {
         launch.serve(application, Some(recovering))
     }
 
+    /// Where it is reached.
+    pub fn reached(&self) -> Reached {
+        Reached {
+            addresses: self.addresses.clone(),
+            service_certificate: self.core.service_certificate.clone(),
+            self_signed_certificate: self.core.certificates.self_signed().as_str().to_owned(),
+        }
+    }
+
     /// Address bound by an interface.
     pub fn address(&self, interface: &str) -> Option<SocketAddr> {
         self.addresses
@@ -202,11 +227,6 @@ impl Node {
     /// The certificate of the service at its start, PEM.
     pub fn service_certificate(&self) -> &str {
         &self.core.service_certificate
-    }
-
-    /// The node's certificate as it signed it itself, PEM.
-    pub fn self_signed_certificate(&self) -> String {
-        self.core.certificates.self_signed().as_str().to_owned()
     }
 
     /// Stops serving, gives open requests a bounded time, and finishes the ledger.
