@@ -98,7 +98,9 @@ pub(super) fn recover(gov: &Governance, ctx: &mut WriteContext<'_>) -> Result<Re
         .get(&Singleton)?
         .map_or(1, |config| config.recovery_threshold.max(1));
     let full = submitted.get(&member).is_some_and(Share::is_full);
-    let count = submitted.len();
+    // A whole key that was wrong counts for nothing.
+    let counted = submitted.values().filter(|share| full || !share.is_full());
+    let count = counted.count();
     match combine(&row, &submitted, &member, threshold) {
         Combined::TooFew => progress(count, threshold, false, &[], ""),
         Combined::Secret(newest, wrong) => {
