@@ -14,7 +14,8 @@ mod run;
 mod transcript;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use allowed::Allowed;
 use differences::{Difference, documented};
@@ -35,42 +36,76 @@ fn folder() -> Option<PathBuf> {
         .find(|place| place.join("allowed.json").is_file())
 }
 
-#[test]
-fn existing_clients_get_the_answers_they_know() {
-    let Some(folder) = folder() else {
-        println!(
-            "SKIPPED existing_clients_get_the_answers_they_know: golden transcripts not found"
-        );
-        return;
-    };
+/// What a replay of all transcripts came to.
+struct Replay {
+    steps: usize,
+    differences: BTreeSet<Difference>,
+    /// How many steps were recorded as failures of the old service.
+    recorded_failures: usize,
+    /// Steps at which this service fails: answers 500 or above to any request of the step.
+    failures: Vec<String>,
+}
+
+/// Whether a scenario is among those to look at: `GOLDEN_ONLY` has their names, separated by commas; all when absent.
+fn is_wanted(scenario: &str) -> bool {
+    std::env::var("GOLDEN_ONLY")
+        .ok()
+        .is_none_or(|only| only.split(',').any(|one| one == scenario))
+}
+
+/// The replay, done once for all tests; `None` without transcripts.
+fn replay(test: &str) -> Option<&'static Replay> {
+    static REPLAY: OnceLock<Option<Replay>> = OnceLock::new();
+    let replay = REPLAY.get_or_init(|| folder().as_deref().map(replay_all));
+    if replay.is_none() {
+        println!("SKIPPED {test}: golden transcripts not found");
+    }
+    replay.as_ref()
+}
+
+fn replay_all(folder: &Path) -> Replay {
     let allowed = Allowed::load(&folder.join("allowed.json"));
-    // To look at a few only: their names, separated by commas.
-    let only = std::env::var("GOLDEN_ONLY").ok();
-    let is_wanted = |scenario: &str| {
-        only.as_ref()
-            .is_none_or(|only| only.split(',').any(|one| one == scenario))
+    let mut replay = Replay {
+        steps: 0,
+        differences: BTreeSet::new(),
+        recorded_failures: 0,
+        failures: Vec::new(),
     };
-    let mut documented = documented();
-    documented.retain(|difference| is_wanted(difference.scenario()));
-    let mut found = BTreeSet::new();
-    let mut steps = 0;
-    for transcript in Transcript::all(&folder) {
+    for transcript in Transcript::all(folder) {
         if !is_wanted(&transcript.scenario) {
             continue;
         }
-        let mut run = Run::start(&folder, &transcript);
+        let scenario = &transcript.scenario;
+        let mut run = Run::start(folder, &transcript);
         for step in &transcript.steps {
-            steps += 1;
+            replay.steps += 1;
+            replay.recorded_failures += usize::from(step.status >= 500);
             if let Some(difference) = run.step(step)
-                && !allowed.permits(&transcript.scenario, step, &difference)
+                && !allowed.permits(scenario, step, &difference)
             {
-                let difference = allowed.cut(&transcript.scenario, step, &difference);
-                found.insert(Difference::new(&transcript.scenario, step, &difference));
+                let difference = allowed.cut(scenario, step, &difference);
+                let difference = Difference::new(scenario, step, &difference);
+                replay.differences.insert(difference);
             }
+            let failures = run.take_failures().into_iter();
+            let named = |failure| format!("{scenario}, {}: {failure}", step.step);
+            replay.failures.extend(failures.map(named));
         }
     }
+    replay
+}
+
+#[test]
+fn existing_clients_get_the_answers_they_know() {
+    let Some(replay) = replay("existing_clients_get_the_answers_they_know") else {
+        return;
+    };
+    let mut documented = documented();
+    documented.retain(|difference| is_wanted(difference.scenario()));
+    let found = &replay.differences;
     println!(
-        "{steps} steps replayed, {} documented differences",
+        "{} steps replayed, {} documented differences",
+        replay.steps,
         found.len()
     );
     let fresh: Vec<_> = found.difference(&documented).collect();
@@ -79,10 +114,27 @@ fn existing_clients_get_the_answers_they_know() {
         "answers nobody has explained:\n{}",
         differences::lines(&fresh)
     );
-    let stale: Vec<_> = documented.difference(&found).collect();
+    let stale: Vec<_> = documented.difference(found).collect();
     assert!(
         stale.is_empty(),
         "differences that are none any more:\n{}",
         differences::lines(&stale)
     );
+}
+
+/// Comparing does not show it: a step recorded as 500 would be answered 500 as it was recorded.
+#[test]
+fn w30_nothing_that_was_recorded_makes_this_service_fail() {
+    let Some(replay) = replay("w30_nothing_that_was_recorded_makes_this_service_fail") else {
+        return;
+    };
+    println!(
+        "{} of {} steps were recorded as failures",
+        replay.recorded_failures, replay.steps
+    );
+    assert!(
+        replay.recorded_failures > 0 || std::env::var_os("GOLDEN_ONLY").is_some(),
+        "the transcripts have no failures: nothing was looked at"
+    );
+    assert_eq!(replay.failures, [""; 0], "answered as failures");
 }

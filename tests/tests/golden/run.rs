@@ -34,6 +34,8 @@ pub struct Run {
     clients: BTreeMap<String, governance::Client>,
     created_at: BTreeMap<Vec<u8>, u64>,
     last_message: Vec<u8>,
+    /// Requests that were answered as a failure of the service, 500 and above, since the last look.
+    failures: Vec<String>,
 }
 
 /// An answer that is not the recorded one.
@@ -64,7 +66,13 @@ impl Run {
             clients: BTreeMap::new(),
             created_at: BTreeMap::new(),
             last_message: Vec::new(),
+            failures: Vec::new(),
         }
+    }
+
+    /// Requests that were answered with 500 or above since the last call, preparations and retries of a step included.
+    pub fn take_failures(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.failures)
     }
 
     /// Plays a step. What came back instead of the recorded answer, if it is to be compared.
@@ -169,6 +177,10 @@ impl Run {
             let response = client
                 .exchange(request.clone())
                 .unwrap_or_else(|error| panic!("{error}: {}", request.path()));
+            if response.status().is_server_error() {
+                self.failures
+                    .push(format!("{} {}", request.path(), body(&response)));
+            }
             if response.status() != 202 {
                 return response;
             }
