@@ -111,12 +111,38 @@ fn one_verifier_serves_many_threads() {
     });
 }
 
+/// A handler that is executed again finds its evidence verified: nothing is verified twice, and what has changed meanwhile still counts.
+#[test]
+fn w43_evidence_is_verified_once_and_looked_at_each_time() {
+    let case = Case::new();
+    let machine = crate::simulated::CvmGuest::default().evidence();
+    let verifier = Verifier::new(TrustAnchors::simulated());
+    let both = |policy: &crate::PlatformPolicy, now| {
+        let group = verifier.verify(&case.evidence, policy, now);
+        let nonce = crate::QuoteNonce::Key;
+        [group, verifier.verify_cvm(&machine, policy, nonce, now)]
+    };
+    let first = both(&case.policy, NOW).map(Result::unwrap);
+    let again = both(&case.policy, NOW).map(Result::unwrap);
+    for (first, again) in first.iter().zip(&again) {
+        assert!(std::sync::Arc::ptr_eq(first, again));
+    }
+    let later = crate::UnixTime::from_secs(9_000_000_000);
+    let mut raised = case.policy.clone();
+    raised.products.clear();
+    for (policy, now) in [(&case.policy, later), (&raised, NOW)] {
+        assert!(both(policy, now).iter().all(Result::is_err));
+    }
+    assert!(both(&case.policy, NOW).iter().all(Result::is_ok));
+}
+
 /// Every numbered check has its pair of tests.
 #[test]
 fn every_check_has_tests() {
     let sources = [
         include_str!("appraisal.rs"),
         include_str!("cvm.rs"),
+        include_str!("cvm/appraisal.rs"),
         include_str!("request.rs"),
         include_str!("snp.rs"),
         include_str!("uvm.rs"),

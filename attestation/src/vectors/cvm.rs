@@ -122,27 +122,18 @@ fn requests_of_real_machines_lead_to_the_pinned_authority() {
 
 #[test]
 fn synthetic_machines_give_the_listed_results() {
-    let Some(folder) = folder("synthetic_machines_give_the_listed_results") else {
+    let Some(synthetic) = Synthetic::load("synthetic_machines_give_the_listed_results") else {
         return;
     };
-    let folder = folder.join("synthetic");
-    let index = read_json(&folder.join("index.json"));
-    let now = verify_at(&index);
+    let Synthetic {
+        folder,
+        index,
+        now,
+        anchors,
+        policy,
+        key,
+    } = synthetic;
     let listed = &index["policy"];
-    let roots: Vec<_> = listed["trusted_ark"]
-        .as_object()
-        .unwrap()
-        .iter()
-        .map(|(name, file)| (product(name), folder.join(file.as_str().unwrap())))
-        .collect();
-    let anchors = anchors_from(&roots);
-    let mut policy = strict(&[]);
-    for (name, tcb) in listed["min_tcb"].as_object().unwrap() {
-        policy
-            .minimum_tcb
-            .insert(product(name), tcb.as_str().unwrap().parse().unwrap());
-    }
-    let key = read(&folder.join("report_data_preimage_pub_key.pem"));
     let pcr = |name: &str| {
         let value = hex::decode(text(&listed["cvm"], name)).unwrap();
         (name.to_owned(), vec![crate::request::encode(&value)])

@@ -90,6 +90,44 @@ fn strict(issuers: &[Value]) -> PlatformPolicy {
     policy
 }
 
+/// The synthetic vectors and what they are verified under: roots, policy and key that were made up for them.
+struct Synthetic {
+    folder: PathBuf,
+    index: Value,
+    now: UnixTime,
+    anchors: TrustAnchors,
+    policy: PlatformPolicy,
+    /// The key that the evidence binds, as it was hashed.
+    key: Vec<u8>,
+}
+
+impl Synthetic {
+    fn load(test: &str) -> Option<Self> {
+        let folder = folder(test)?.join("synthetic");
+        let index = read_json(&folder.join("index.json"));
+        let listed = &index["policy"];
+        let roots: Vec<_> = listed["trusted_ark"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(name, file)| (product(name), folder.join(file.as_str().unwrap())))
+            .collect();
+        let mut policy = strict(array(listed, "uvm_roots"));
+        for (name, tcb) in listed["min_tcb"].as_object().unwrap() {
+            let tcb = tcb.as_str().unwrap().parse().unwrap();
+            policy.minimum_tcb.insert(product(name), tcb);
+        }
+        Some(Self {
+            now: verify_at(&index),
+            anchors: anchors_from(&roots),
+            policy,
+            key: read(&folder.join("report_data_preimage_pub_key.pem")),
+            index,
+            folder,
+        })
+    }
+}
+
 /// "ok" or the class, as the indexes write it.
 fn outcome<T>(result: Result<T, EvidenceError>) -> String {
     match result {

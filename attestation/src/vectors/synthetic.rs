@@ -7,27 +7,18 @@ use crate::{AppraisalError, ClaimPolicy, Policies};
 
 #[test]
 fn synthetic_vectors_give_the_listed_results() {
-    let Some(folder) = folder("synthetic_vectors_give_the_listed_results") else {
+    let Some(synthetic) = Synthetic::load("synthetic_vectors_give_the_listed_results") else {
         return;
     };
-    let folder = folder.join("synthetic");
-    let index = read_json(&folder.join("index.json"));
-    let now = verify_at(&index);
+    let Synthetic {
+        folder,
+        index,
+        now,
+        anchors,
+        policy,
+        key,
+    } = synthetic;
     let listed = &index["policy"];
-    let roots: Vec<_> = listed["trusted_ark"]
-        .as_object()
-        .unwrap()
-        .iter()
-        .map(|(name, file)| (product(name), folder.join(file.as_str().unwrap())))
-        .collect();
-    let anchors = anchors_from(&roots);
-    let mut policy = strict(array(listed, "uvm_roots"));
-    for (name, tcb) in listed["min_tcb"].as_object().unwrap() {
-        policy
-            .minimum_tcb
-            .insert(product(name), tcb.as_str().unwrap().parse().unwrap());
-    }
-    let key = read(&folder.join("report_data_preimage_pub_key.pem"));
     let contract = ClaimPolicy(
         [(
             "x-ms-sevsnpvm-hostdata".to_owned(),
