@@ -5,7 +5,7 @@
 //! so when that copy is not the draft members may have read (`"draftMatches": false`, W10); a client that knows nothing of this
 //! member sees answers as it always did whenever there is nothing to see.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use ccf_rs::{
     Auth, Context, Endpoints, Error, MemberId, Raw, ReadContext, Reply, Result, Table, WriteContext,
@@ -21,6 +21,7 @@ use crate::governed;
 use crate::ids::ContractId;
 use crate::json::{given_raw, same};
 use crate::membership;
+use crate::paging::{Paging, escape};
 use crate::proposals;
 use crate::versions;
 
@@ -134,6 +135,8 @@ struct FinalVote {
 #[schemars(rename = "Contracts")]
 struct List {
     value: Vec<Listed>,
+    #[serde(rename = "nextLink", skip_serializing_if = "Option::is_none")]
+    next_link: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -146,25 +149,21 @@ struct Listed {
 struct ListQuery {
     /// `Draft`, `Proposed` or `Accepted`; all when absent.
     state: Option<String>,
+    /// At most so many items, 1 to 1000; all when absent.
+    #[allow(dead_code, reason = "its schema is used: see Paging")]
+    limit: Option<String>,
+    /// Only what comes behind this id.
+    #[allow(dead_code, reason = "as above")]
+    after: Option<String>,
 }
 
 fn list(app: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
     let person = registered(ctx)?;
     let query: ListQuery = ctx.queries()?;
     let state = query.state.filter(|state| !state.is_empty());
-    let accepted: BTreeSet<String> = ctx.read(&ACCEPTED_KEYS).keys()?.into_iter().collect();
-    let drafts: BTreeSet<String> = ctx.read(&DRAFT_KEYS).keys()?.into_iter().collect();
-    let ids: Vec<&String> = match state.as_deref() {
-        None => drafts.union(&accepted).collect(),
-        Some("Accepted") => accepted.iter().collect(),
-        Some(state @ ("Proposed" | "Draft")) => {
-            let open = proposals::open(app, ctx)?;
-            let proposed = |id: &str| !open.about(SET_CONTRACT, id).is_empty();
-            drafts
-                .difference(&accepted)
-                .filter(|id| proposed(id) == (state == "Proposed"))
-                .collect()
-        }
+    let open = match state.as_deref() {
+        None | Some("Accepted") => None,
+        Some("Proposed" | "Draft") => Some(proposals::open(app, ctx)?),
         Some(other) => {
             return Err(
                 Error::bad_request("InvalidParameter", "There is no such state.").with_detail(
@@ -173,17 +172,46 @@ fn list(app: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
             );
         }
     };
-    let mut value = Vec::new();
-    for id in ids {
+    let is_in_state = |id: &str, is_accepted: bool| match (state.as_deref(), &open) {
+        (None, _) => true,
+        (Some("Accepted"), _) => is_accepted,
+        (Some(state), Some(open)) => {
+            let is_proposed = !open.about(SET_CONTRACT, id).is_empty();
+            !is_accepted && is_proposed == (state == "Proposed")
+        }
+        (Some(_), None) => false,
+    };
+    let paging = Paging::of(ctx)?;
+    let mut keys = |table: &Table<String, Vec<u8>, Raw>, is_accepted: bool| -> Result<Vec<_>> {
+        let start = paging.start();
+        let keys = ctx
+            .read(table)
+            .keys_in(start.as_deref(), None, paging.scanned())?;
+        Ok(keys.into_iter().map(|id| (id, is_accepted)).collect())
+    };
+    let tables = [keys(&DRAFT_KEYS, false)?, keys(&ACCEPTED_KEYS, true)?];
+    let page = paging.merged(tables, |id, is_accepted| {
+        if !is_in_state(id, *is_accepted) {
+            return Ok(false);
+        }
         let contract: ContractId = id.parse().map_err(|_| Error::Stored {
             table: DRAFTS.name().to_owned(),
             reason: "a key that is no contract id".to_owned(),
         })?;
-        if membership::takes_part(ctx, &person, &contract)? {
-            value.push(Listed { id: id.clone() });
-        }
-    }
-    Reply::json(&List { value })
+        membership::takes_part(ctx, &person, &contract)
+    })?;
+    let value = page
+        .items
+        .into_iter()
+        .map(|(id, _)| Listed { id })
+        .collect();
+    let selector = state.map_or_else(String::new, |state| format!("&state={}", escape(&state)));
+    Reply::json(&List {
+        value,
+        next_link: page
+            .next
+            .map(|next| format!("/app/contracts?{next}{selector}")),
+    })
 }
 
 const SET_CONTRACT: &str = "set_contract";

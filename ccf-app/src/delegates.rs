@@ -2,10 +2,13 @@
 //!
 //! A delegate policy is an alternative to the contract's for one operation only, and needs no vote; so who installed it, with which
 //! evidence and under which contract policy, is stored with it. One without claims left is removed.
+//!
+//! It may name documents of the contract, and then admits only while each of them is accepted and consented to (H9). Where members set
+//! `releaseNeedsConsent`, one that names none admits nobody.
 
 use std::collections::BTreeMap;
 
-use attestation::{AppraisedClaims, ClaimPolicy, Family, Sha256Digest};
+use attestation::{Alternative, AppraisedClaims, ClaimPolicy, Family, Sha256Digest};
 use ccf_rs::{Context, Endpoints, Error, ReadContext, Reply, Result, Table, WriteContext};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,8 +16,11 @@ use serde_json::{Value, json};
 
 use crate::App;
 use crate::callers::{NOT_REGISTERED, PEOPLE, registered};
+use crate::documents::ties;
 use crate::envelope::{self, Envelope};
+use crate::governed;
 use crate::ids::{ContractId, DelegateId, DelegateType, behind, composite};
+use crate::paging::Paging;
 use crate::policies::{self, Change, Source};
 use crate::replays::{self, Seen};
 
@@ -23,6 +29,7 @@ pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
         .get("/contracts/{contractId}/cleanroompolicy/delegates", list)
         .auth(PEOPLE)
         .summary("List the delegate policies of a contract")
+        .query::<Paging>()
         .reply::<List>()
         .refuses(NOT_REGISTERED)
         .post(
@@ -47,26 +54,68 @@ pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
         .refuses([(400, "InvalidPolicy")])
 }
 
-/// The delegate policy for one purpose, if there is one.
-pub(crate) fn policy<C: Context>(
-    ctx: &mut C,
-    contract: &ContractId,
-    kind: &str,
-    id: &str,
-) -> Result<Option<ClaimPolicy>> {
-    Ok(installed(ctx, contract, kind, id)?.map(|(claims, _)| claims))
+/// How a request is refused that only a delegate policy admits, while the policy does not count.
+pub(crate) const NOT_COUNTING: [(u16, &str); 2] = [ties::NOT_IN_FORCE, (403, "DelegateNotTied")];
+
+/// A delegate policy.
+pub(crate) struct Installed {
+    pub(crate) claims: ClaimPolicy,
+    /// Who installed it: code, evidence, contract policy.
+    pub(crate) installed_by: Value,
+    documents: Vec<String>,
 }
 
-/// The same with who installed it.
+/// The delegate policy for one purpose, if there is one.
 pub(crate) fn installed<C: Context>(
     ctx: &mut C,
     contract: &ContractId,
     kind: &str,
     id: &str,
-) -> Result<Option<(ClaimPolicy, Value)>> {
+) -> Result<Option<Installed>> {
     let key = composite(&[contract.as_str(), kind, id]);
     let stored = ctx.read(&DELEGATES).get(&key)?;
-    Ok(stored.map(|delegate| (ClaimPolicy(delegate.claims), delegate.installed_by)))
+    Ok(stored.map(|delegate| Installed {
+        claims: ClaimPolicy(delegate.claims),
+        installed_by: delegate.installed_by,
+        documents: delegate.documents,
+    }))
+}
+
+impl Installed {
+    /// Whether it may admit now what it admits: its documents are in force, and it has some where it needs some.
+    ///
+    /// # Errors
+    /// 403 `DocumentNotInForce`, 403 `DelegateNotTied`.
+    pub(crate) fn check_counts<C: Context>(
+        &self,
+        ctx: &mut C,
+        contract: &ContractId,
+    ) -> Result<()> {
+        if self.documents.is_empty() && governed::is_on(ctx, contract, "releaseNeedsConsent")? {
+            return Err(Error::refused(
+                403,
+                "DelegateNotTied",
+                "The delegate policy names no document, and members want what was consented to only.",
+            ));
+        }
+        ties::check(ctx, contract, &self.documents)
+    }
+}
+
+/// Holds whoever only a delegate policy admitted to [`Installed::check_counts`].
+///
+/// # Errors
+/// As there.
+pub(crate) fn check_admitted<C: Context>(
+    ctx: &mut C,
+    contract: &ContractId,
+    delegate: Option<&Installed>,
+    alternative: Alternative,
+) -> Result<()> {
+    match (alternative, delegate) {
+        (Alternative::Delegate, Some(delegate)) => delegate.check_counts(ctx, contract),
+        _ => Ok(()),
+    }
 }
 
 static DELEGATES: Table<String, Delegate> = Table::json("public:cleanroom.delegates");
@@ -78,6 +127,9 @@ struct Delegate {
     delegate_type: String,
     delegate_id: String,
     claims: BTreeMap<String, Vec<Value>>,
+    /// Ids of documents that must be in force; earlier software stored none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    documents: Vec<String>,
     /// Who changed it last.
     installed_by: Value,
 }
@@ -86,6 +138,8 @@ struct Delegate {
 #[schemars(rename = "Delegates")]
 struct List {
     value: Vec<Listed>,
+    #[serde(rename = "nextLink", skip_serializing_if = "Option::is_none")]
+    next_link: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -102,6 +156,9 @@ struct Listed {
 struct Shown {
     #[schemars(with = "BTreeMap<String, Vec<Value>>")]
     claims: ClaimPolicy,
+    /// Documents that must be accepted and consented to, for the policy to count.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    documents: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -112,6 +169,8 @@ struct PutDelegate {
     #[serde(default)]
     policy_type: Option<PolicyType>,
     claims: BTreeMap<String, Value>,
+    /// Replaces those named before; they stay when it is absent.
+    documents: Option<Vec<String>>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -125,27 +184,42 @@ enum PolicyType {
 /// All values of one delegate policy, in JSON.
 const LONGEST: usize = 64 * 1024;
 
+/// Query: see [`Paging`]. `after` is what a link says; it is no id.
 fn list(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
     registered(ctx)?;
     let contract: ContractId = ctx.path("contractId")?;
     let prefix = composite(&[contract.as_str()]);
-    let value = ctx
-        .read(&DELEGATES)
-        .range(Some(prefix.as_bytes()), Some(&behind(&prefix)), usize::MAX)?
+    let paging = Paging::of(ctx)?;
+    let mut rows = ctx.read(&DELEGATES).range(
+        paging.start_below(&prefix).as_deref(),
+        Some(&behind(&prefix)),
+        paging.wanted(),
+    )?;
+    let next = paging.cut(&mut rows, |(key, _)| {
+        key.strip_prefix(&prefix).unwrap_or_default()
+    });
+    let value = rows
         .into_iter()
         .map(|(_, d)| Listed {
             delegate_type: d.delegate_type,
             delegate_id: d.delegate_id,
         })
         .collect();
-    Reply::json(&List { value })
+    let path = format!("/app/contracts/{contract}/cleanroompolicy/delegates");
+    Reply::json(&List {
+        value,
+        next_link: next.map(|next| format!("{path}?{next}")),
+    })
 }
 
 fn show(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
     registered(ctx)?;
     let (contract, kind, id) = target(ctx)?;
-    let claims = policy(ctx, &contract, kind.as_str(), id.as_str())?.unwrap_or_default();
-    Reply::json(&Shown { claims })
+    let installed = installed(ctx, &contract, kind.as_str(), id.as_str())?;
+    let (claims, documents) = installed
+        .map(|delegate| (delegate.claims, delegate.documents))
+        .unwrap_or_default();
+    Reply::json(&Shown { claims, documents })
 }
 
 fn put(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
@@ -164,11 +238,14 @@ fn put(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
     if replays::check(ctx, &contract, &target, &payload.signature)? == Seen::Again {
         return Ok(Reply::ok());
     }
-    let mut stored = ctx
+    let (mut stored, mut documents) = ctx
         .read(&DELEGATES)
         .get(&key)?
-        .map(|delegate| delegate.claims)
+        .map(|delegate| (delegate.claims, delegate.documents))
         .unwrap_or_default();
+    if let Some(named) = change.documents {
+        documents = ties::named(named, "InvalidPolicy")?;
+    }
     policies::edit(&mut stored, change.change, change.claims)?;
     if stored.is_empty() {
         ctx.table(&DELEGATES).remove(&key)?;
@@ -179,6 +256,7 @@ fn put(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
         delegate_type: kind.to_string(),
         delegate_id: id.to_string(),
         claims: stored,
+        documents,
         installed_by: provenance(&claims, &policy.source),
     };
     let text = serde_json::to_vec(&delegate).map_err(|e| Error::Internal(e.to_string()))?;

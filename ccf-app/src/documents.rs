@@ -16,6 +16,7 @@ mod member;
 mod release;
 mod shown;
 mod target;
+pub(crate) mod ties;
 mod user;
 
 use ccf_rs::{Auth, Endpoints};

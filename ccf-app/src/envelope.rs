@@ -24,6 +24,8 @@ use attestation::{
     AppraisalError, AppraisedClaims, Check, ClaimMismatch, ClaimPolicy, Family, Policies,
     QuoteNonce, Sha256Digest, SignatureError, UnixTime, VerifiedEvidence,
 };
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use ccf_rs::{Context, Error, Result};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -129,6 +131,14 @@ impl Envelope {
     /// 400 `InvalidInput` when it is no JSON object.
     pub(crate) fn from_body<C: Context>(ctx: &C) -> Result<Self> {
         ctx.json()
+    }
+
+    /// The same request whose payload came in a member of its own.
+    pub(crate) fn with_payload(self, payload: &[u8]) -> Self {
+        Self {
+            data: STANDARD.encode(payload).into(),
+            ..self
+        }
     }
 
     /// # Errors

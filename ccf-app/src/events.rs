@@ -35,6 +35,7 @@ use serde_json::value::RawValue;
 
 use crate::App;
 use crate::callers::{NOT_REGISTERED, PEOPLE};
+use crate::delegates;
 use crate::envelope::{self, Envelope};
 use crate::ids::{ContractId, composite};
 
@@ -55,6 +56,7 @@ pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
         .body::<Envelope>()
         .answers(204, "The event is stored.")
         .refuses(envelope::SIGNED_REFUSALS)
+        .refuses(delegates::NOT_COUNTING)
         .refuses([
             (400, "SignatureMissing"),
             (400, "TimestampMissing"),

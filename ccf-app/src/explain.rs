@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use attestation::{
-    AppraisalError, ClaimMismatch, ClaimPolicy, Comparison, Policies, VerifiedEvidence,
+    Alternative, AppraisalError, ClaimMismatch, ClaimPolicy, Comparison, Policies, VerifiedEvidence,
 };
 use ccf_rs::{Caller, Context, Endpoints, Error, ReadContext, Reply, Result};
 use schemars::JsonSchema;
@@ -152,26 +152,30 @@ fn explain(app: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
         }
         None => None,
     };
-    if let (Some((claims, installed_by)), Some(purpose)) = (&delegate, &purpose) {
+    if let (Some(delegate), Some(purpose)) = (&delegate, &purpose) {
         alternatives.push(tried(
             "delegate",
             Some(purpose.clone()),
-            verified.compare(claims),
-            installed_by.clone(),
+            verified.compare(&delegate.claims),
+            delegate.installed_by.clone(),
         ));
     }
     let policies = Policies {
         contract: &policy.claims,
-        delegate: delegate.as_ref().map(|(claims, _)| claims),
+        delegate: delegate.as_ref().map(|delegate| &delegate.claims),
     };
-    let appraised = appraise(&envelope, &verified, &policies);
+    let appraised = appraise(&envelope, &verified, &policies)
+        .map_err(|error| envelope::refusal(&error, &policy))
+        .and_then(|alternative| {
+            delegates::check_admitted(ctx, &contract, delegate.as_ref(), alternative)
+        });
     let disabled_by = if contracts::is_accepted(ctx, &contract)? {
         options::disabled_by(ctx, &contract)?
     } else {
         Vec::new()
     };
     let refusal = match appraised {
-        Err(error) => Some(refusal(envelope::refusal(&error, &policy))?),
+        Err(error) => Some(refusal(error)?),
         Ok(()) if !disabled_by.is_empty() => Some(json!({ "code": "ContractDisabled" })),
         Ok(()) => None,
     };
@@ -196,11 +200,12 @@ fn appraise(
     envelope: &Envelope,
     verified: &VerifiedEvidence,
     policies: &Policies<'_>,
-) -> Result<(), AppraisalError> {
+) -> Result<Alternative, AppraisalError> {
     if envelope.key().is_empty() {
-        return verified.appraise_without_key(policies).map(|_| ());
+        let claims = verified.appraise_without_key(policies)?;
+        return Ok(claims.alternative());
     }
-    envelope.bind(verified, policies).map(|_| ())
+    Ok(envelope.bind(verified, policies)?.alternative())
 }
 
 /// What a refusal says; other failures stay failures.
@@ -218,6 +223,15 @@ fn refusal(error: Error) -> Result<Value> {
             Ok(shown)
         }
         (None, "ChallengeInvalid" | "ChallengeMissing") => Ok(json!({ "code": code })),
+        (None, code)
+            if delegates::NOT_COUNTING
+                .iter()
+                .any(|(_, known)| *known == code) =>
+        {
+            let mut shown = details.first().cloned().unwrap_or_else(|| json!({}));
+            shown["code"] = code.into();
+            Ok(shown)
+        }
         _ => Err(error),
     }
 }

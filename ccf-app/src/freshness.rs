@@ -29,6 +29,7 @@ pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
         .forwarding(Forwarding::Always)
         .summary("Ask for a challenge that fresh evidence answers")
         .reply::<Challenge>()
+        .refuses([(503, "ChallengesNotAvailable")])
 }
 
 /// A challenge.
@@ -210,6 +211,16 @@ fn text(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_randomness_no_challenge_is_given_out_and_none_is_known() {
+        let contract: ContractId = "c1".parse().unwrap();
+        let none = Challenges { key: None };
+        let refused = none.text(&contract, 1000).unwrap_err();
+        assert_eq!(refused.code(), "ChallengesNotAvailable");
+        let text = Challenges::new().text(&contract, 1000).unwrap();
+        assert!(!none.knows(&contract, &text, 0));
+    }
 
     #[test]
     fn a_challenge_is_known_where_it_was_issued_while_it_lives() {

@@ -1,11 +1,24 @@
 //! Lists in pages. A list without `limit` is whole, as existing clients expect; with it, a page carries a link to the next.
 
+use std::collections::BTreeMap;
+
 use ccf_rs::{Context, Error, Result};
 use schemars::JsonSchema;
 use serde_json::json;
 
 /// Most items on one page.
 const LONGEST: usize = 1000;
+
+/// Rows of one of several tables looked at for one page.
+const SCANNED: usize = 2000;
+
+/// Part of a list.
+pub(crate) struct Page<V> {
+    /// Keys and what they stand for.
+    pub(crate) items: Vec<(String, V)>,
+    /// The query of the next page, if there is one.
+    pub(crate) next: Option<String>,
+}
 
 /// What part of a list was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
@@ -32,11 +45,60 @@ impl Paging {
 
     /// Where to begin reading: behind the key seen last.
     pub(crate) fn start(&self) -> Option<Vec<u8>> {
-        self.after.as_ref().map(|after| {
+        self.start_below("")
+    }
+
+    /// The same where all keys begin with `prefix`, which is no part of what was seen; behind it when nothing was.
+    pub(crate) fn start_below(&self, prefix: &str) -> Option<Vec<u8>> {
+        match &self.after {
             // The next possible key.
-            let mut start = after.clone().into_bytes();
-            start.push(0);
-            start
+            Some(after) => Some(format!("{prefix}{after}\0").into_bytes()),
+            None => Some(prefix.as_bytes().to_vec()).filter(|start| !start.is_empty()),
+        }
+    }
+
+    /// How many rows of each of several tables to read for [`Paging::merged`].
+    pub(crate) fn scanned(&self) -> usize {
+        self.limit.map_or(usize::MAX, |_| SCANNED)
+    }
+
+    /// The page of what two tables hold together, each read from [`Paging::start`] for [`Paging::scanned`] rows: of a key that both have,
+    /// the row of the second counts. `wanted` says what is in the list at all.
+    pub(crate) fn merged<V>(
+        &self,
+        tables: [Vec<(String, V)>; 2],
+        mut wanted: impl FnMut(&str, &V) -> Result<bool>,
+    ) -> Result<Page<V>> {
+        let scanned = self.scanned();
+        // Where one table was not read to its end, nothing behind is known.
+        let cut = |rows: &Vec<(String, V)>| {
+            let last = rows.last().filter(|_| rows.len() == scanned);
+            last.map(|(key, _)| key.clone())
+        };
+        let horizon = tables.iter().filter_map(cut).min();
+        let rows: BTreeMap<String, V> = tables.into_iter().flatten().collect();
+        let mut items = Vec::new();
+        let mut next = None;
+        let mut last = None;
+        for (key, row) in rows {
+            if horizon.as_ref().is_some_and(|horizon| key > *horizon) {
+                break;
+            }
+            if items.len() == self.limit.unwrap_or(usize::MAX) {
+                next = last.take();
+                break;
+            }
+            last = Some(key.clone());
+            if wanted(&key, &row)? {
+                items.push((key, row));
+            }
+        }
+        let next = next.or(horizon).zip(self.limit);
+        let query =
+            |(after, limit): (String, usize)| format!("limit={limit}&after={}", escape(&after));
+        Ok(Page {
+            items,
+            next: next.map(query),
         })
     }
 

@@ -7,6 +7,9 @@
 //! hexadecimal digits; a token user whose id has an underscore, or is the word for clean rooms, may store no secret, so the
 //! first underscore always ends the owner. A secret belongs to whoever stored it first.
 //!
+//! Whoever stores a secret may name documents of the contract: it is then released only while each of them is accepted and consented to
+//! (H9). Storing it again names them anew.
+//!
 //! # Release
 //!
 //! See [`crate::releases`]: the record of a release and the answer belong to one transaction, and a value reaches a caller only wrapped to
@@ -21,10 +24,12 @@ use zeroize::Zeroizing;
 use crate::App;
 use crate::callers::{Kind, NOT_REGISTERED, PEOPLE, PEOPLE_OR_ANYONE, registered};
 use crate::contracts;
+use crate::documents::ties;
 use crate::envelope::{self, Envelope};
 use crate::governed;
 use crate::ids::{ContractId, SecretId, SecretName};
 use crate::json::given;
+use crate::paging::Paging;
 use crate::policies;
 use crate::private::{self, PrivateTable, SecretText};
 use crate::releases::{self, Asked, Given};
@@ -35,6 +40,7 @@ pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
         .get("/contracts/{contractId}/secrets", list)
         .auth(PEOPLE)
         .summary("List the ids of a contract's secrets")
+        .query::<Paging>()
         .reply::<List>()
         .refuses(NOT_REGISTERED)
         .put("/contracts/{contractId}/secrets/{secretName}", put)
@@ -72,6 +78,8 @@ fn table(contract: &ContractId) -> PrivateTable {
 struct Row<'a> {
     value: &'a str,
     owner: &'a Owner,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    documents: &'a [String],
 }
 
 /// What is read back. Earlier software stored no owner.
@@ -79,6 +87,8 @@ struct Row<'a> {
 struct StoredRow {
     value: SecretText,
     owner: Option<Owner>,
+    #[serde(default)]
+    documents: Vec<String>,
 }
 
 /// Who stored a secret.
@@ -105,23 +115,34 @@ impl Owner {
 fn list(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
     let person = registered(ctx)?;
     let contract: ContractId = ctx.path("contractId")?;
-    let mut ids = ctx.read(&table(&contract)).keys()?;
-    if person.kind != Kind::Member && governed::is_on(ctx, &contract, "listOwnSecretsOnly")? {
-        let own = format!("{}_", person.id);
-        ids.retain(|id| id.starts_with(&own));
-    }
-    ids.sort();
+    let paging = Paging::of(ctx)?;
+    let limited =
+        person.kind != Kind::Member && governed::is_on(ctx, &contract, "listOwnSecretsOnly")?;
+    // Whoever sees only their own walks over those only: pages do not tell how many others there are.
+    let own = |end: char| limited.then(|| format!("{}{end}", person.id).into_bytes());
+    // The character behind the underscore.
+    let (first, end) = (own('_'), own('`'));
+    let start = paging.start().max(first);
+    let mut ids =
+        ctx.read(&table(&contract))
+            .keys_in(start.as_deref(), end.as_deref(), paging.wanted())?;
+    let next = paging.cut(&mut ids, |id| id);
     let value = ids
         .into_iter()
         .map(|secret_id| SecretReference { secret_id })
         .collect();
-    Reply::json(&List { value })
+    Reply::json(&List {
+        value,
+        next_link: next.map(|next| format!("/app/contracts/{contract}/secrets?{next}")),
+    })
 }
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Secrets")]
 struct List {
     value: Vec<SecretReference>,
+    #[serde(rename = "nextLink", skip_serializing_if = "Option::is_none")]
+    next_link: Option<String>,
 }
 
 /// A secret, by its full id.
@@ -168,8 +189,8 @@ fn put(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
         id: person.id,
     };
     let body: Body = ctx.json()?;
-    let value = body.value()?;
-    store(ctx, &contract, &secret_id(&owner, &name)?, &value, &owner)
+    let content = body.content()?;
+    store(ctx, &contract, &secret_id(&owner, &name)?, &content, &owner)
 }
 
 fn put_as_clean_room(
@@ -185,14 +206,14 @@ fn put_as_clean_room(
     let claims = envelope.appraise(ctx, &verified, &policy, None)?;
     let payload = envelope.signed_payload(&claims)?;
     let body: Body = payload.json("InvalidInput")?;
-    let value = body.value()?;
+    let content = body.content()?;
     let owner = Owner::CleanRoom;
     let id = secret_id(&owner, name)?;
     let target = format!("secret {id}");
     if replays::check(ctx, contract, &target, &payload.signature)? == Seen::Again {
         return SecretReference::reply(&id);
     }
-    store(ctx, contract, &id, &value, &owner)
+    store(ctx, contract, &id, &content, &owner)
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -202,11 +223,20 @@ struct Body {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     value: Value,
+    /// Ids of up to 32 documents of the contract that must be accepted and consented to when the secret is released.
+    #[serde(default)]
+    documents: Vec<String>,
+}
+
+/// What is to be stored.
+struct Content {
+    value: Zeroizing<String>,
+    documents: Vec<String>,
 }
 
 impl Body {
-    /// The value, if it is text of acceptable length.
-    fn value(self) -> Result<Zeroizing<String>> {
+    /// The value, if it is text of acceptable length, and what it hangs on.
+    fn content(self) -> Result<Content> {
         if !given(&self.value) {
             return Err(Error::bad_request(
                 "ValueMissing",
@@ -228,7 +258,10 @@ impl Body {
             )
             .with_detail(json!({ "got": length, "want": LONGEST })));
         }
-        Ok(text)
+        Ok(Content {
+            value: text,
+            documents: ties::named(self.documents, "InvalidInput")?,
+        })
     }
 }
 
@@ -245,7 +278,7 @@ fn store(
     ctx: &mut WriteContext<'_>,
     contract: &ContractId,
     id: &SecretId,
-    value: &Zeroizing<String>,
+    content: &Content,
     owner: &Owner,
 ) -> Result<Reply> {
     if governed::is_on(ctx, contract, "secretsNeedContract")? && !contracts::exists(ctx, contract)?
@@ -266,7 +299,12 @@ fn store(
             "A secret of this id belongs to somebody else.",
         ));
     }
-    private::write(ctx, &table, id.as_str(), &Row { value, owner })?;
+    let row = Row {
+        value: &content.value,
+        owner,
+        documents: &content.documents,
+    };
+    private::write(ctx, &table, id.as_str(), &row)?;
     SecretReference::reply(id)
 }
 
@@ -287,6 +325,7 @@ fn release(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
     releases::release(app, ctx, &envelope, &asked, |ctx, _| {
         let stored: StoredRow = private::read(ctx, &table(&contract), id)?
             .ok_or_else(|| Error::not_found("SecretNotFound", "There is no such secret."))?;
+        ties::check(ctx, &contract, &stored.documents)?;
         Ok(Given::new(stored.value.into_bytes()))
     })
 }

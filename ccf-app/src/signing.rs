@@ -101,6 +101,8 @@ fn sign(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
     let Some(payload) = payload.as_str().and_then(decode) else {
         return refused("PayloadInvalid", "The payload is no base64 text.");
     };
+    // A signature over the request covers what is to be signed.
+    let envelope = envelope.with_payload(&payload);
     let digest = Sha256Digest::of(&payload).to_string();
     let asked = Asked {
         contract: &contract,

@@ -165,6 +165,32 @@ impl<H: ReadHost + ?Sized, K: Key, V: Value<C>, C> TableHandle<'_, H, K, V, C> {
         }
     }
 
+    /// Keys with `from <= key < to` in ascending byte order, at most `limit` of them. Values are not copied.
+    pub fn keys_in(
+        &mut self,
+        from: Option<&[u8]>,
+        to: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<K>> {
+        let mut keys = Vec::new();
+        let mut unreadable = false;
+        if limit == 0 {
+            return Ok(keys);
+        }
+        self.host
+            .range(self.table.name(), from, to, &mut |key, _| {
+                match K::from_bytes(key) {
+                    Some(key) => keys.push(key),
+                    None => unreadable = true,
+                }
+                !unreadable && keys.len() < limit
+            })?;
+        if unreadable {
+            return Err(self.table.unreadable("not a key of this table".to_owned()));
+        }
+        Ok(keys)
+    }
+
     fn collect(&mut self, mut take: impl FnMut(&[u8], &[u8]) -> Result<(), String>) -> Result<()> {
         let mut failure = None;
         self.host.foreach(self.table.name(), &mut |key, value| {

@@ -31,6 +31,7 @@ pub struct MemoryHost {
     framework: bool,
     indexed: bool,
     uncommitted: u64,
+    knows_views: bool,
 }
 
 /// One transaction.
@@ -57,6 +58,7 @@ impl MemoryHost {
             framework: false,
             indexed: true,
             uncommitted: 0,
+            knows_views: true,
         }
     }
 
@@ -73,6 +75,11 @@ impl MemoryHost {
     pub const fn with_framework_tables(mut self) -> Self {
         self.framework = true;
         self
+    }
+
+    /// From now on this host does not know in which view anything was executed, as a node that joined lately.
+    pub const fn forget_views(&mut self) {
+        self.knows_views = false;
     }
 
     /// From now on the last `count` transactions are executed but not committed.
@@ -293,7 +300,8 @@ impl ReadHost for Transaction<'_> {
     }
 
     fn view_of(&mut self, seqno: Seqno) -> Result<Option<View>, HostError> {
-        Ok((seqno <= self.host.seqno()).then_some(View(2)))
+        let known = self.host.knows_views && seqno <= self.host.seqno();
+        Ok(known.then_some(View(2)))
     }
 
     fn status_of(&mut self, id: TxId) -> Result<TxStatus, HostError> {

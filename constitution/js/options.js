@@ -46,7 +46,7 @@ const OPTIONS = new Map([
   // What a contract's certificate authority endorses (W13): names under these suffixes, for so many days.
   ["caDnsSuffixes", [textList(checkName)]],
   ["caMaximumDays", [integerFrom(1, 3650)]],
-  // Clean rooms get nothing while a required approval, consent or document state is missing (H9).
+  // A delegate policy admits nobody unless it names documents; what is named must be accepted and consented to in any case (H9).
   ["releaseNeedsConsent", [checkBoolean]],
 ]);
 

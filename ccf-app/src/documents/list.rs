@@ -11,7 +11,7 @@ use super::target::scope;
 use super::user::Labels;
 use crate::callers::Person;
 use crate::membership;
-use crate::paging::{Paging, escape};
+use crate::paging::Paging;
 
 /// What a list needs of a stored document.
 #[derive(Serialize, Deserialize)]
@@ -30,38 +30,21 @@ pub(super) struct Item {
     pub(super) labels: Option<Labels>,
 }
 
-/// A page and the query of the next one.
-pub(super) struct Page {
-    pub(super) items: Vec<Item>,
-    pub(super) next: Option<String>,
-}
-
-/// Documents of one table looked at for one page when pages are asked for.
-const SCANNED: usize = 2000;
-
-/// Documents of the route's contract, or of all that the reader takes part in, with these labels; what is accepted stands before its draft.
+/// Documents of the route's contract, or of all that the reader takes part in, with these labels, and the query of the next page; what is
+/// accepted stands before its draft.
 pub(super) fn list<C: Context>(
     ctx: &mut C,
     reader: &Person,
     drafts: &Table<String, Row>,
     accepted: &Table<String, Row>,
     labels: &Labels,
-) -> Result<Page> {
+) -> Result<(Vec<Item>, Option<String>)> {
     let scope = scope(ctx)?;
     let paging = Paging::of(ctx)?;
-    let scan = paging.limit.map_or(usize::MAX, |_| SCANNED);
     let start = paging.start();
-    let drafts = ctx.read(drafts).range(start.as_deref(), None, scan)?;
-    let accepted = ctx.read(accepted).range(start.as_deref(), None, scan)?;
-    let cut = |rows: &[(String, Row)]| {
-        rows.last()
-            .filter(|_| rows.len() == scan)
-            .map(|r| r.0.clone())
-    };
-    // Where one table was not read to its end, nothing behind is known.
-    let horizon = [cut(&drafts), cut(&accepted)].into_iter().flatten().min();
-    let mut rows: BTreeMap<String, Row> = drafts.into_iter().collect();
-    rows.extend(accepted);
+    let scanned = paging.scanned();
+    let drafts = ctx.read(drafts).range(start.as_deref(), None, scanned)?;
+    let accepted = ctx.read(accepted).range(start.as_deref(), None, scanned)?;
     let wanted = |row: &Row| {
         let ours = scope
             .as_ref()
@@ -72,28 +55,14 @@ pub(super) fn list<C: Context>(
         })
     };
     let mut visible = Visible::default();
-    let mut items = Vec::new();
-    let mut next = None;
-    let mut last = None;
-    for (id, row) in rows {
-        if horizon.as_ref().is_some_and(|horizon| id > *horizon) {
-            break;
-        }
-        if items.len() == paging.limit.unwrap_or(usize::MAX) {
-            next = last.take();
-            break;
-        }
-        last = Some(id.clone());
-        if wanted(&row) && visible.admits(ctx, reader, row.contract_id.as_deref())? {
-            let labels = row.labels;
-            items.push(Item { id, labels });
-        }
-    }
-    let next = next.or(horizon).zip(paging.limit);
-    Ok(Page {
-        items,
-        next: next.map(|(after, limit)| format!("limit={limit}&after={}", escape(&after))),
-    })
+    let page = paging.merged([drafts, accepted], |_, row| {
+        Ok(wanted(row) && visible.admits(ctx, reader, row.contract_id.as_deref())?)
+    })?;
+    let item = |(id, row): (String, Row)| Item {
+        id,
+        labels: row.labels,
+    };
+    Ok((page.items.into_iter().map(item).collect(), page.next))
 }
 
 /// Whether a reader takes part in contracts, asked once for each.

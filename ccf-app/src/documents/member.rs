@@ -55,14 +55,14 @@ pub(super) struct Listed {
 /// (RFC 8288).
 pub(super) fn list(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
     let reader = registered(ctx)?;
-    let page = list::list(ctx, &reader, &DRAFT_ROWS, &ACCEPTED_ROWS, &BTreeMap::new())?;
-    let ids: Vec<_> = page
-        .items
+    let labels = BTreeMap::new();
+    let (items, next) = list::list(ctx, &reader, &DRAFT_ROWS, &ACCEPTED_ROWS, &labels)?;
+    let ids: Vec<_> = items
         .into_iter()
         .map(|item| Listed { id: item.id })
         .collect();
     let reply = Reply::json(&ids)?;
-    let Some(next) = page.next else {
+    let Some(next) = next else {
         return Ok(reply);
     };
     let path = match scope(ctx)? {
@@ -146,6 +146,12 @@ pub(super) fn accepted<C: Context>(ctx: &mut C, id: &str) -> Result<Option<Shown
         final_votes: Some(votes),
         ..Shown::new(id, State::Accepted)
     }))
+}
+
+/// The contract of an accepted document; the inner `None` is a document that names none.
+pub(super) fn accepted_for<C: Context>(ctx: &mut C, id: &str) -> Result<Option<Option<String>>> {
+    let row = ctx.read(&ACCEPTED).get(&id.to_owned())?;
+    Ok(row.map(|row| row.contract_id))
 }
 
 fn find<C: Context>(app: &App, ctx: &mut C, id: &str) -> Result<Option<Shown>> {

@@ -103,7 +103,7 @@ pub(super) struct List {
 pub(super) fn list(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
     let reader = registered(ctx)?;
     let labels = list::selector(ctx)?;
-    let page = list::list(ctx, &reader, &DRAFT_ROWS, &ACCEPTED_ROWS, &labels)?;
+    let (value, next) = list::list(ctx, &reader, &DRAFT_ROWS, &ACCEPTED_ROWS, &labels)?;
     let path = match scope(ctx)? {
         Some(contract) => format!("/app/contracts/{contract}/userdocuments"),
         None => "/app/userdocuments".to_owned(),
@@ -114,8 +114,8 @@ pub(super) fn list(_: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
         false => format!("&labelSelector={}", crate::paging::escape(&pairs.join(","))),
     };
     Reply::json(&List {
-        value: page.items,
-        next_link: page.next.map(|next| format!("{path}?{next}{selector}")),
+        value,
+        next_link: next.map(|next| format!("{path}?{next}{selector}")),
     })
 }
 

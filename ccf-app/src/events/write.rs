@@ -70,9 +70,12 @@ fn by_evidence(
     let verified = envelope.verify(app, ctx)?;
     let policy = policies::of_contract(ctx, contract)?;
     let (kind, id) = DELEGATE;
-    let delegate = delegates::policy(ctx, contract, kind, id)?;
+    let delegate = delegates::installed(ctx, contract, kind, id)?;
+    let delegate = delegate.as_ref();
+    let alternative = delegate.map(|delegate| &delegate.claims);
     let (claims, timestamp_signed) =
-        envelope.appraise_event(ctx, &verified, &policy, delegate.as_ref())?;
+        envelope.appraise_event(ctx, &verified, &policy, alternative)?;
+    delegates::check_admitted(ctx, contract, delegate, claims.alternative())?;
     let payload = envelope.signed_payload(&claims)?;
     let alternative = match claims.alternative() {
         Alternative::Contract => "contract",
@@ -97,15 +100,17 @@ fn by_token(
 ) -> Result<(SignedPayload, Writer, bool)> {
     let policy: ContractPolicy = policies::of_contract(ctx, contract)?;
     let (kind, id) = DELEGATE;
-    let delegate = delegates::policy(ctx, contract, kind, id)?;
-    let admitted = !policy.claims.is_empty()
-        && (callers::admits(&policy.claims, token)
-            || delegate.is_some_and(|delegate| callers::admits(&delegate, token)));
-    if !admitted {
+    let delegate = delegates::installed(ctx, contract, kind, id)?;
+    let delegate = delegate.filter(|delegate| callers::admits(&delegate.claims, token));
+    let by_contract = callers::admits(&policy.claims, token);
+    if policy.claims.is_empty() || !(by_contract || delegate.is_some()) {
         return Err(Error::bad_request(
             "VerifyJwtAttestationFailed",
             "The policy does not admit the token.",
         ));
+    }
+    if let (false, Some(delegate)) = (by_contract, &delegate) {
+        delegate.check_counts(ctx, contract)?;
     }
     let payload = envelope.unverified_payload()?;
     verify_payload(&envelope.signing_key(), &payload.data, &payload.signature)

@@ -1,7 +1,8 @@
 //! Releases: a clean room asks for a secret, a token, a certificate, a signature or a document, and is granted or denied it.
 //!
 //! All of them are decided here, in the same order: the evidence is verified, matched against the contract's policy or the delegate policy for this
-//! purpose, bound to the caller's key; no member may have disabled the contract; then the noun says what is handed out, or refuses. Each
+//! purpose, bound to the caller's key; no member may have disabled the contract, and what a delegate policy hangs on must be consented to; then
+//! the noun says what is handed out, or refuses. Each
 //! grant, and each denial of evidence whose signatures hold, writes one [record] in the transaction of the decision itself. The claims
 //! digest of that transaction is the SHA-256 of the record as stored, so its receipt proves the record.
 
@@ -92,7 +93,7 @@ pub(crate) fn described(endpoints: Endpoints<App>) -> Endpoints<App> {
 }
 
 /// How a request for a release is refused, whatever it asks for.
-const REFUSALS: [(u16, &str); 12] = [
+const REFUSALS: [(u16, &str); 14] = [
     (400, "AttestationMissing"),
     (400, "EncryptionMissing"),
     (400, "UnsupportedPlatform"),
@@ -105,6 +106,8 @@ const REFUSALS: [(u16, &str); 12] = [
     (400, "RequestExpired"),
     (403, "ContractDisabled"),
     recoveries::HELD,
+    delegates::NOT_COUNTING[0],
+    delegates::NOT_COUNTING[1],
 ];
 
 /// Decides a request and answers it. `give` hands out, to whoever proved to be agreed code; when it refuses, that is a denial.
@@ -163,12 +166,17 @@ fn appraise(
 ) -> Result<AppraisedClaims> {
     let contract = attempt.asked.contract;
     let delegate = match attempt.asked.delegate {
-        Some((kind, id)) => delegates::policy(ctx, contract, kind, id)?,
+        Some((kind, id)) => delegates::installed(ctx, contract, kind, id)?,
         None => None,
     };
-    let claims = attempt
-        .envelope
-        .appraise(ctx, attempt.verified, policy, delegate.as_ref())?;
+    let delegate = delegate.as_ref();
+    let claims = attempt.envelope.appraise(
+        ctx,
+        attempt.verified,
+        policy,
+        delegate.map(|delegate| &delegate.claims),
+    )?;
+    delegates::check_admitted(ctx, contract, delegate, claims.alternative())?;
     if contracts::is_accepted(ctx, contract)? {
         let members = options::disabled_by(ctx, contract)?;
         if !members.is_empty() {

@@ -1,9 +1,9 @@
 //! Who may call.
 
-use ccf_rs::Verb;
+use ccf_rs::{Caller, Verb};
 use serde_json::{Value, json};
 
-use super::{Scene, set, token};
+use super::{Scene, refuses, set, token};
 
 #[test]
 fn token_users_are_registered_and_of_their_tenant() {
@@ -36,5 +36,16 @@ fn token_users_are_registered_and_of_their_tenant() {
     ] {
         let (got, body) = scene.call(Verb::Get, "/contracts", token(claims.clone()), &Value::Null);
         assert_eq!((got, &body["error"]["code"]), (status, &code), "{claims}");
+    }
+}
+
+/// Policies of the endpoints let nobody else in; should one ever, it is not taken for somebody.
+#[test]
+fn callers_of_no_known_kind_are_nobody() {
+    let mut scene = Scene::new();
+    for caller in [Caller::Unasked, Caller::Anonymous] {
+        let answer = scene.host.call(Verb::Get, "/contracts", caller, Vec::new());
+        let body = serde_json::from_slice(&answer.0.body).unwrap();
+        refuses((answer.0.status, body), 400, "UnknownAuthenticationPolicy");
     }
 }

@@ -3,7 +3,7 @@
 use ccf_rs::Verb;
 use serde_json::{Value, json};
 
-use super::{Scene, m, set};
+use super::{Scene, m, refuses, set};
 
 #[test]
 fn drafts_are_changed_by_naming_their_version() {
@@ -113,4 +113,23 @@ fn a_proposed_contract_shows_the_copy_in_the_proposal_and_whether_it_is_the_draf
         scene.member(Verb::Post, "/contracts/c2", &Value::Null).0,
         200
     );
+}
+
+/// A node that joined lately may not know in which view an old row was written.
+#[test]
+fn a_node_that_does_not_know_the_view_of_a_version_says_so() {
+    let mut scene = Scene::new();
+    scene.member(Verb::Put, "/contracts/c2", &json!({ "data": 1 }));
+    scene.host.forget_views();
+    for (verb, path, body) in [
+        (Verb::Post, "/contracts/c1", Value::Null),
+        (Verb::Post, "/contracts/c2", Value::Null),
+        (
+            Verb::Put,
+            "/contracts/c2",
+            json!({ "data": 2, "version": "2.1" }),
+        ),
+    ] {
+        refuses(scene.member(verb, path, &body), 503, "ViewNotKnown");
+    }
 }

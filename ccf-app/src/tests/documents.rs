@@ -161,13 +161,19 @@ fn a_proposed_document_shows_the_copy_and_a_broken_proposal_breaks_no_read() {
 fn routes_below_a_contract_see_its_documents_only() {
     let mut scene = Scene::new();
     scene.draft("/contracts/c2", &json!({ "data": "other contract" }));
-    for kind in ["memberdocuments", "userdocuments"] {
+    for (kind, exists) in [
+        ("memberdocuments", "DocumentAlreadyExists"),
+        ("userdocuments", "UserDocumentAlreadyExists"),
+    ] {
         let of = |contract: &str, id: &str| format!("/contracts/{contract}/{kind}/{id}");
         scene.draft(&of("c1", "a"), &json!({ "contractId": "c1", "data": 1 }));
         scene.draft(&of("c2", "b"), &json!({ "contractId": "c2", "data": 2 }));
         let elsewhere = json!({ "contractId": "c1", "data": 3 });
         let answer = scene.member(Verb::Put, &of("c2", "x"), &elsewhere);
         refuses(answer, 400, "ContractIdMismatch");
+        let unversioned = json!({ "contractId": "c1", "data": 4 });
+        let answer = scene.member(Verb::Put, &of("c1", "a"), &unversioned);
+        refuses(answer, 409, exists);
         // Not even by its version does a draft move to another contract.
         let (_, shown) = scene.member(Verb::Post, &of("c1", "a"), &Value::Null);
         let moved = json!({ "contractId": "c2", "data": 3, "version": shown["version"] });
@@ -364,6 +370,18 @@ fn consent_to_a_document_is_given_by_its_approvers_for_options_that_exist() {
         format!("/contracts/{contract}/userdocuments/{id}/runtimeoptions/{option}")
     };
     let stranger = user(&mut scene, "stranger");
+    let nobodys = json!({
+        "contractId": "c1", "proposalId": "p", "proposerId": "m1", "approvers": [], "finalVotes": [],
+        "dataDigest": "00".repeat(32),
+    });
+    let table = "public:accepted_user_documents";
+    set(&mut scene.host, table, "nobodys", &nobodys);
+    let answer = scene.member(
+        Verb::Post,
+        "/contracts/c1/userdocuments/nobodys/runtimeoptions/execution/disable",
+        &json!({}),
+    );
+    refuses(answer, 400, "ApproversNotFound");
     let post = |scene: &mut Scene, caller: Caller, path: &str| {
         scene.call(Verb::Post, path, caller, &json!({}))
     };
@@ -434,7 +452,7 @@ fn a_token_that_the_policy_admits_may_ask_for_consent() {
 
 impl Scene {
     /// A user document of c1 that m1 and user u accepted.
-    fn accepted_user_document(&mut self, data: &Value) -> String {
+    pub(super) fn accepted_user_document(&mut self, data: &Value) -> String {
         let user = user(self, "u");
         let list = approvers(&["m1", "u"]);
         let draft =

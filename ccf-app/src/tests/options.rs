@@ -3,7 +3,7 @@
 use ccf_rs::{Caller, Verb};
 use serde_json::{Value, json};
 
-use super::{AGREED, Scene, m, set};
+use super::{AGREED, Scene, m, refuses, set};
 
 #[test]
 fn one_member_withdraws_consent_until_that_member_returns_it_or_leaves() {
@@ -51,5 +51,32 @@ fn a_member_who_is_not_active_decides_nothing() {
     assert_eq!(
         (status, &body["error"]["code"]),
         (403, &json!("CallerNotAuthorized"))
+    );
+}
+
+#[test]
+fn options_that_do_not_exist_and_contracts_that_nobody_accepted_are_refused_by_name() {
+    let mut scene = Scene::new();
+    let post = |scene: &mut Scene, path: &str| scene.member(Verb::Post, path, &Value::Null);
+    for verb in ["enable", "disable"] {
+        for option in ["logging", "telemetry", "x"] {
+            let path = format!("/contracts/c1/runtimeoptions/{option}/{verb}");
+            refuses(post(&mut scene, &path), 400, "InvalidOption");
+        }
+        let path = format!("/contracts/none/runtimeoptions/execution/{verb}");
+        refuses(post(&mut scene, &path), 400, "ContractNotAccepted");
+    }
+    for path in [
+        "/contracts/c1/runtimeoptions/x/status",
+        "/runtimeoptions/x/status",
+    ] {
+        refuses(post(&mut scene, path), 400, "InvalidOption");
+    }
+    // A status is an answer, also where there is nothing to run.
+    let path = "/contracts/none/runtimeoptions/execution/status";
+    let (status, body) = post(&mut scene, path);
+    assert_eq!(
+        (status, &body["reason"]["code"]),
+        (200, &json!("ContractNotAccepted"))
     );
 }

@@ -122,12 +122,8 @@ fn release_records_are_paged_newest_first_and_filtered_by_secret() {
         scene.member(Verb::Get, &path, &Value::Null),
         (200, one.clone())
     );
-    assert_eq!(
-        scene
-            .member(Verb::Get, "/contracts/c1/releases/none", &Value::Null)
-            .0,
-        404
-    );
+    let answer = scene.member(Verb::Get, "/contracts/c1/releases/none", &Value::Null);
+    super::refuses(answer, 404, "ReleaseNotFound");
     assert_eq!(
         scene
             .member(Verb::Get, "/contracts/c1/releases?limit=0", &Value::Null)

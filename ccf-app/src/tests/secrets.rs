@@ -3,10 +3,10 @@
 use attestation::ClientKey;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ccf_rs::{Caller, Verb};
+use ccf_rs::{Caller, UserId, Verb};
 use serde_json::{Value, json};
 
-use super::{AGREED, SECRET, Scene, m, set, token};
+use super::{AGREED, SECRET, Scene, m, refuses, set, token, user};
 
 #[test]
 fn w44_requests_that_lack_something_are_refused_by_name_and_leave_no_record() {
@@ -174,6 +174,20 @@ fn secrets_are_listed_by_id_and_belong_to_who_stored_them() {
         );
         assert_eq!(status, 400, "{oid}");
     }
+}
+
+#[test]
+fn nobody_overwrites_the_secret_of_another_who_has_the_same_id() {
+    let mut scene = Scene::new();
+    let path = "/contracts/c1/secrets/k";
+    let by_token = user(&mut scene, "u");
+    let by_certificate = Caller::User(UserId("u".to_owned()));
+    let first = json!({ "value": "first" });
+    assert_eq!(scene.call(Verb::Put, path, by_token.clone(), &first).0, 200);
+    let answer = scene.call(Verb::Put, path, by_certificate, &json!({ "value": "x" }));
+    refuses(answer, 409, "SecretOwnedByAnother");
+    let again = json!({ "value": "again" });
+    assert_eq!(scene.call(Verb::Put, path, by_token, &again).0, 200);
 }
 
 proptest::proptest! {

@@ -199,3 +199,20 @@ fn who_is_not_registered_learns_nothing_about_signing() {
         200
     );
 }
+
+/// Whoever captures a signed request cannot have something else signed with it.
+#[test]
+fn a_signature_over_the_request_covers_what_is_to_be_signed() {
+    let mut scene = Scene::new().with_signing();
+    let now = 1_780_272_111_000_u64;
+    scene.host.set_time(std::time::Duration::from_millis(now));
+    let mut envelope = scene.envelope(AGREED);
+    let digest = Sha256Digest::of(b"pay 5");
+    let text = format!("POST\n/contracts/c1/signing/sign\n\n{now}\n\n{digest}");
+    let signature = STANDARD.encode(scene.key.sign(text.as_bytes()).unwrap());
+    envelope["request"] = json!({ "issuedAt": now.to_string(), "signature": signature });
+    let (status, body) = scene.sign(&envelope, STANDARD.encode("pay 5").into());
+    assert_eq!(status, 200, "{body}");
+    let answer = scene.sign(&envelope, STANDARD.encode("pay 500").into());
+    super::refuses(answer, 400, "RequestSignatureInvalid");
+}
