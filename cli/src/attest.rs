@@ -21,10 +21,21 @@ use crate::output::Output;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Asks a service for a challenge, which fresh evidence answers: a container group in the second half of its report data, by the SHA-256
+    /// of the challenge's text; a virtual machine in its quote. It lives for five minutes.
+    Challenge {
+        #[command(flatten)]
+        service: Service,
+        /// The contract's id.
+        contract: String,
+    },
     /// Makes evidence of the simulated platform, with a fresh key. It proves nothing; only a node started for it accepts it.
     Simulate {
         #[command(flatten)]
         what: What,
+        /// Evidence that answers this challenge.
+        #[arg(long, value_name = "TEXT")]
+        challenge: Option<String>,
         /// The folder to write to; existing files are kept and are an error.
         #[arg(value_name = "DIR")]
         folder: PathBuf,
@@ -73,14 +84,21 @@ pub(crate) struct What {
 }
 
 impl What {
-    fn evidence(&self, key: &ClientKey) -> RoomEvidence {
+    fn evidence(&self, key: &ClientKey, challenge: Option<&str>) -> RoomEvidence {
         let pem = key.public_key_pem().as_bytes();
+        let challenge = challenge.map(str::as_bytes);
         match self.host_data {
             Some(host_data) => {
-                let guest = simulated::Guest::new(host_data, pem);
+                let mut guest = simulated::Guest::new(host_data, pem);
+                if let Some(challenge) = challenge {
+                    guest.report_data = ReportData::answering(pem, challenge);
+                }
                 simulated::Platform::default().evidence(&guest).into()
             }
-            None => simulated::CvmGuest::new(pem).evidence().into(),
+            None => {
+                let nonce = challenge.map_or(QuoteNonce::Key, QuoteNonce::Challenge);
+                simulated::CvmGuest::new(pem).evidence_for(nonce).into()
+            }
         }
     }
 }
@@ -99,9 +117,21 @@ struct Explained {
 
 pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliError> {
     match command {
-        Command::Simulate { what, folder } => {
+        Command::Challenge { service, contract } => {
+            let challenge = service.anonymous()?.challenge(&contract)?;
+            output.show(&challenge, |challenge| challenge.challenge.clone())
+        }
+        Command::Simulate {
+            what,
+            challenge,
+            folder,
+        } => {
             let key = ClientKey::generate().map_err(|error| CliError::input("key", &error))?;
-            evidence::save(&folder, &what.evidence(&key), &key)?;
+            let evidence = what.evidence(&key, challenge.as_deref());
+            evidence::save(&folder, &evidence, &key)?;
+            if let Some(challenge) = challenge {
+                evidence::save_challenge(&folder, &challenge)?;
+            }
             output.note("note: anybody can make such evidence; it proves nothing");
             output.show(&folder, |folder| folder.display().to_string())
         }

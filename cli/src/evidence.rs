@@ -1,5 +1,6 @@
 //! Evidence in a folder. Of a container group: `report.bin`, `endorsements.pem`, `uvm_endorsement.cose`, and if there `endorsed_tcb`. Of a
-//! virtual machine: `attestation.json`, as it is sent. With either: `priv_key.pem` or `pub_key.pem`.
+//! virtual machine: `attestation.json`, as it is sent. With either: `priv_key.pem` or `pub_key.pem`, and in `challenge` the challenge that
+//! the evidence answers.
 
 use std::fs;
 use std::io::Write as _;
@@ -18,6 +19,7 @@ const UVM_ENDORSEMENT: &str = "uvm_endorsement.cose";
 const ENDORSED_TCB: &str = "endorsed_tcb";
 const PRIVATE_KEY: &str = "priv_key.pem";
 const PUBLIC_KEY: &str = "pub_key.pem";
+const CHALLENGE: &str = "challenge";
 
 /// Reads the evidence of a folder.
 pub(crate) fn load(folder: &Path) -> Result<RoomEvidence, CliError> {
@@ -64,6 +66,19 @@ pub(crate) fn load_key(folder: &Path) -> Result<ClientKey, CliError> {
 /// Reads the public key text of a folder, if it is there.
 pub(crate) fn load_public_key(folder: &Path) -> Result<Option<Vec<u8>>, CliError> {
     optional(&folder.join(PUBLIC_KEY))
+}
+
+/// Reads the challenge that the evidence of a folder answers, if it answers one.
+pub(crate) fn load_challenge(folder: &Path) -> Result<Option<String>, CliError> {
+    let path = folder.join(CHALLENGE);
+    let text = optional(&path)?.map(String::from_utf8).transpose();
+    let text = text.map_err(|error| CliError::input(path.display().to_string(), &error))?;
+    Ok(text.map(|text| text.trim().to_owned()))
+}
+
+/// Writes the challenge that the evidence of a folder answers.
+pub(crate) fn save_challenge(folder: &Path, challenge: &str) -> Result<(), CliError> {
+    write(folder.join(CHALLENGE), challenge.as_bytes(), 0o644)
 }
 
 /// Writes evidence and key into a folder, which is made if needed. Existing files are an error.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use attestation::Family;
 use clap::{Args, Subcommand};
 use governance::policies::{Claims, Policy, PolicyEdit, host_data_policy};
 
@@ -30,6 +31,9 @@ pub(crate) enum Command {
         /// Remove these claims and values instead of adding them.
         #[arg(long)]
         remove: bool,
+        /// The claims are of virtual machines, not of container groups.
+        #[arg(long, conflicts_with = "host_data")]
+        vm: bool,
     },
 }
 
@@ -73,6 +77,7 @@ pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliEr
             contract,
             source,
             remove,
+            vm,
         } => {
             let claims = source.claims()?;
             let edit = if remove {
@@ -80,9 +85,10 @@ pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliEr
             } else {
                 PolicyEdit::Add
             };
+            let family = if vm { Family::Cvm } else { Family::Caci };
             let proposal = caller
                 .member()?
-                .propose_clean_room_policy(&contract, edit, &claims)?;
+                .propose_clean_room_policy(&contract, family, edit, &claims)?;
             output.show(&proposal, proposal::line)
         }
     }

@@ -3,15 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use governance::clean_room::CleanRoom;
 use governance::releases::{Release, ReleaseFilter};
 use governance::secrets::SecretText;
 use serde_json::{Value, json};
 
-use crate::connect::{As, Service, read};
+use crate::connect::{As, read};
 use crate::error::CliError;
-use crate::evidence;
 use crate::output::Output;
+use crate::room::{self, Room};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -23,6 +22,9 @@ pub(crate) enum Command {
         contract: String,
         /// The secret's name.
         name: String,
+        /// A document of the contract that must be accepted and consented to when the secret is released; may be repeated.
+        #[arg(long = "document", value_name = "ID")]
+        documents: Vec<String>,
         /// The file with the secret's text, taken as it is; - is standard input. Never an argument, which others could see.
         #[arg(value_name = "FILE")]
         file: PathBuf,
@@ -30,10 +32,7 @@ pub(crate) enum Command {
     /// Receives a secret as a clean room, by evidence and the key that it vouches for.
     Get {
         #[command(flatten)]
-        service: Service,
-        /// The folder with the evidence: report.bin, endorsements.pem, uvm_endorsement.cose, priv_key.pem.
-        #[arg(long, value_name = "DIR")]
-        evidence: PathBuf,
+        room: Room,
         /// The contract's id.
         contract: String,
         /// The secret's full id.
@@ -104,32 +103,16 @@ pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliEr
             caller,
             contract,
             name,
+            documents,
             file,
         } => {
             let secret = SecretText::new(read(&file)?);
-            let id = caller.client()?.put_secret(&contract, &name, &secret)?;
+            let client = caller.client()?;
+            let id = client.put_secret_for(&contract, &name, &secret, &documents)?;
             output.show(&json!({ "secretId": id }), |_| id.clone())
         }
-        Command::Get {
-            service,
-            evidence: folder,
-            contract,
-            id,
-        } => {
-            let room = CleanRoom::new(
-                service.anonymous()?,
-                evidence::load_key(&folder)?,
-                evidence::load(&folder)?,
-            );
-            let released = room.secret(&contract, &id)?;
-            if let Some(transaction) = released.transaction {
-                output.note(&format!(
-                    "note: the release is recorded as transaction {transaction}"
-                ));
-            }
-            output.show(&json!({ "value": released.secret.expose() }), |_| {
-                released.secret.expose().to_owned()
-            })
+        Command::Get { room, contract, id } => {
+            room::show(&room.open()?.secret(&contract, &id)?, output)
         }
         Command::Releases {
             caller,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use attestation::Family;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -29,7 +30,8 @@ pub enum PolicyEdit {
 }
 
 impl PolicyEdit {
-    fn as_str(self) -> &'static str {
+    /// As it is written in proposals and requests.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Add => "add",
             Self::Remove => "remove",
@@ -72,17 +74,20 @@ impl Client {
 }
 
 impl Member {
-    /// Proposes to edit the clean room policy of an accepted contract.
+    /// Proposes to edit what the clean room policy of an accepted contract says of platforms of this family.
     ///
     /// # Errors
     /// As [`Member::propose`].
     pub fn propose_clean_room_policy(
         &self,
         contract: &str,
+        family: Family,
         edit: PolicyEdit,
         claims: &Claims,
     ) -> Result<Proposal, ClientError> {
-        let args = json!({ "contractId": contract, "type": edit.as_str(), "claims": claims });
+        let args = json!({
+            "contractId": contract, "policyType": family.as_str(), "type": edit.as_str(), "claims": claims,
+        });
         self.propose(&Actions::new().action("set_clean_room_policy", args))
     }
 }

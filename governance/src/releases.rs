@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::client::{Client, ClientError, Request, segment};
+use crate::client::{Client, ClientError, Request, escape, segment};
 use crate::ids::TxId;
 
 /// Which records; without anything, all of a contract.
@@ -63,18 +63,6 @@ impl ReleaseFilter {
             .collect();
         parts.join("&")
     }
-}
-
-/// Percent-escapes what would mean something in a query (RFC 3986, section 2.3).
-fn escape(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-        out
-    })
 }
 
 impl Client {

@@ -21,14 +21,20 @@ impl SecretText {
         &self.0
     }
 
-    /// The text as a request body `{"value": text}`.
-    pub(crate) fn to_body(&self) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+    /// The text as a request body `{"value": text}`, with the `documents` that it hangs on if there are any.
+    pub(crate) fn to_body(&self, documents: &[String]) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+        let documents = match documents {
+            [] => String::new(),
+            named => format!(",\"documents\":{}", serde_json::json!(named)),
+        };
         // Escaping makes a character at most six times longer: the buffer never grows, so no copy is left behind.
-        let mut body = Zeroizing::new(Vec::with_capacity(self.0.len() * 6 + 16));
+        let capacity = self.0.len() * 6 + 16 + documents.len();
+        let mut body = Zeroizing::new(Vec::with_capacity(capacity));
         body.extend_from_slice(b"{\"value\":");
         serde_json::to_writer(&mut *body, self.expose()).map_err(|error| ClientError::Request {
             reason: error.to_string(),
         })?;
+        body.extend_from_slice(documents.as_bytes());
         body.push(b'}');
         Ok(body)
     }
@@ -63,12 +69,26 @@ impl Client {
         name: &str,
         secret: &SecretText,
     ) -> Result<String, ClientError> {
+        self.put_secret_for(contract, name, secret, &[])
+    }
+
+    /// The same for a secret that is released only while all these documents of the contract are accepted and consented to.
+    ///
+    /// # Errors
+    /// As [`Client::put_secret`].
+    pub fn put_secret_for(
+        &self,
+        contract: &str,
+        name: &str,
+        secret: &SecretText,
+        documents: &[String],
+    ) -> Result<String, ClientError> {
         let path = format!(
             "/app/contracts/{}/secrets/{}",
             segment(contract)?,
             segment(name)?
         );
-        let request = Request::put(path).body("application/json", secret.to_body()?);
+        let request = Request::put(path).body("application/json", secret.to_body(documents)?);
         Ok(self.write(request)?.json::<SecretId>()?.secret_id)
     }
 
@@ -94,10 +114,16 @@ mod tests {
     #[test]
     fn a_secret_is_escaped_without_growing_its_buffer() {
         let secret = SecretText::new("\u{1}\"\\\n\u{e9}".repeat(50));
-        let body = secret.to_body().unwrap();
+        let body = secret.to_body(&[]).unwrap();
         assert!(body.len() <= body.capacity());
         assert!(body.capacity() == secret.expose().len() * 6 + 16);
         let value: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(value, serde_json::json!({ "value": secret.expose() }));
+        let documents = ["d1".to_owned(), "d\"2".to_owned()];
+        let body = secret.to_body(&documents).unwrap();
+        assert!(body.len() <= secret.expose().len() * 6 + 64);
+        let value: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let want = serde_json::json!({ "value": secret.expose(), "documents": documents });
+        assert_eq!(value, want);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use attestation::Sha256Digest;
+use attestation::{Family, Sha256Digest};
 use governance::clean_room::CleanRoom;
 use governance::client::Request;
 use governance::contracts::{Contract, ContractState};
@@ -146,9 +146,9 @@ fn vote_policy(
                 .join(" or ")
         ))?;
     }
-    let proposal = cast
-        .alba
-        .propose_clean_room_policy(contract, PolicyEdit::Add, &policy)?;
+    let proposal =
+        cast.alba
+            .propose_clean_room_policy(contract, Family::Caci, PolicyEdit::Add, &policy)?;
     decide(cast, &proposal, steps)?;
     let got: Claims = cast.bruno.client().clean_room_policy(contract)?.policy;
     steps.expect("the policy is in force", &got, &policy)
@@ -158,9 +158,12 @@ fn vote_policy(
 fn refuse_operator(cast: &Cast, steps: &mut Steps<'_>) -> Result<(), CliError> {
     steps.step("The operator tries to let in code of its own")?;
     let policy = host_data_policy(&"0d".repeat(32));
-    let mut proposal =
-        cast.operator
-            .propose_clean_room_policy(CONTRACT, PolicyEdit::Add, &policy)?;
+    let mut proposal = cast.operator.propose_clean_room_policy(
+        CONTRACT,
+        Family::Caci,
+        PolicyEdit::Add,
+        &policy,
+    )?;
     if proposal.proposal_state == ProposalState::Open {
         proposal = cast.operator.accept(&proposal.proposal_id)?;
     }

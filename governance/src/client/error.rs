@@ -35,6 +35,12 @@ pub enum ClientError {
     /// The clean room's key could not be used.
     #[error(transparent)]
     ClientKey(#[from] ClientKeyError),
+    /// The platform makes no evidence that the service would take.
+    #[error("no fresh evidence: {source}")]
+    Evidence {
+        /// What the platform says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The connection failed after it was made.
     #[error("HTTP: {0}")]
     Http(#[source] hyper::Error),

@@ -223,5 +223,17 @@ pub(crate) fn segment(text: &str) -> Result<&str, ClientError> {
     Ok(text)
 }
 
+/// Percent-escapes what would mean something in a query (RFC 3986, section 2.3).
+pub(crate) fn escape(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+        out
+    })
+}
+
 #[cfg(test)]
 mod tests;
