@@ -6,6 +6,7 @@ mod ccf;
 mod cluster;
 mod durability;
 mod legitimacy;
+mod machines;
 mod misuse;
 mod recovery;
 mod recovery_ccf;
