@@ -256,9 +256,7 @@ impl Access {
         let written = rows()
             .map(|(_, row)| row.written)
             .max_by_key(|id| id.seqno)?;
-        let origin: Option<Origin> = self
-            .state
-            .json(table::POLICY_ORIGINS, self.contract.as_bytes());
+        let origin: Option<Origin> = self.state.json(table::POLICY_ORIGINS, contract.as_bytes());
         Some(Admitted {
             claims: rows()
                 .map(|(claim, row)| (readable(claim), shown(&row.value)))

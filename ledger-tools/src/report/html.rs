@@ -5,6 +5,9 @@ use super::short;
 /// A page under construction.
 pub(super) struct Page {
     body: String,
+    /// Where the list of contents goes, and what it lists: anchors and headings.
+    contents_at: usize,
+    headings: Vec<(&'static str, &'static str)>,
 }
 
 const STYLE: &str = "
@@ -17,6 +20,7 @@ table { border-collapse: collapse; width: 100%; font-size: .92em }
 th { text-align: left; color: var(--soft); font-weight: 600 } th, td { padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
 code { font: .92em ui-monospace, monospace; word-break: break-all }
 td:nth-child(-n+2) { white-space: nowrap } abbr { font: .92em ui-monospace, monospace; text-decoration: none; cursor: help }
+.name { font: inherit; border-bottom: 1px dotted var(--soft) } .soft { color: var(--soft) } nav { margin-top: 1.5rem; display: flex; flex-wrap: wrap; gap: .3rem 1.2rem } a { color: inherit }
 .verdict { padding: .6rem .9rem; border-left: .3rem solid; background: var(--band) }
 .good { color: var(--good) } .bad { color: var(--bad) } .doubtful { color: var(--doubt) }
 .facts { display: flex; flex-wrap: wrap; gap: 1rem } .facts div { background: var(--band); padding: .6rem 1rem; min-width: 7rem; color: var(--soft) } .facts b { display: block; font-size: 1.5rem; color: var(--ink) }
@@ -26,6 +30,8 @@ impl Page {
     pub(super) fn new(title: &str) -> Self {
         let title = escape(title);
         Self {
+            contents_at: 0,
+            headings: Vec::new(),
             body: format!(
                 "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
                  <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
@@ -35,8 +41,14 @@ impl Page {
         }
     }
 
-    pub(super) fn heading(&mut self, text: &str) {
-        self.raw(&format!("<h2>{}</h2>", escape(text)));
+    pub(super) fn heading(&mut self, anchor: &'static str, text: &'static str) {
+        self.headings.push((anchor, text));
+        self.raw(&format!("<h2 id=\"{anchor}\">{}</h2>", escape(text)));
+    }
+
+    /// Here the page lists the headings that follow.
+    pub(super) const fn contents(&mut self) {
+        self.contents_at = self.body.len();
     }
 
     pub(super) fn subheading(&mut self, text: &str) {
@@ -74,6 +86,13 @@ impl Page {
 
     pub(super) fn finish(mut self) -> String {
         self.body.push_str("</body></html>\n");
+        let links = self.headings.iter().map(|(anchor, text)| {
+            let (name, _) = text.split_once(':').unwrap_or((text, ""));
+            format!("<a href=\"#{anchor}\">{}</a>", escape(name))
+        });
+        let links = links.collect::<Vec<_>>().join(" ");
+        self.body
+            .insert_str(self.contents_at, &format!("<nav>{links}</nav>\n"));
         self.body
     }
 }
