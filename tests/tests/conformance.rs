@@ -1,15 +1,16 @@
-//! `docs/conformance.md` names tests that exist, and leaves none out.
+//! `docs/conformance.md` and `docs/ledger-conformance.md` name tests that exist, and leave none out.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Lines of CCF's checklist.
-const LINES: u32 = 50;
+/// The checklist of CCF's interface, and its lines.
+const INTERFACE: (&str, u32) = (include_str!("../../docs/conformance.md"), 50);
+/// The checklist of the ledger format.
+const LEDGER: (&str, u32) = (include_str!("../../docs/ledger-conformance.md"), 43);
 
 /// The table: line number to the tests named and what else is said.
-fn table() -> BTreeMap<u32, (BTreeSet<String>, String)> {
-    let page = include_str!("../../docs/conformance.md");
+fn table(page: &str) -> BTreeMap<u32, (BTreeSet<String>, String)> {
     let rows = page.lines().filter_map(|line| {
         let cells: Vec<&str> = line
             .strip_prefix("| ")?
@@ -72,24 +73,27 @@ fn tests() -> BTreeSet<String> {
 }
 
 #[test]
-fn every_line_of_the_checklist_is_held_by_tests_that_exist() {
-    let (table, tests) = (table(), tests());
-    let numbers: Vec<u32> = table.keys().copied().collect();
-    assert_eq!(numbers, (1..=LINES).collect::<Vec<_>>());
-    for (number, (names, words)) in &table {
-        assert!(
-            !names.is_empty() || !words.is_empty(),
-            "line {number} says nothing"
-        );
-        for name in names {
-            assert!(tests.contains(name), "line {number}: no test {name}");
+fn every_line_of_the_checklists_is_held_by_tests_that_exist() {
+    let tests = tests();
+    for (page, lines) in [INTERFACE, LEDGER] {
+        let table = table(page);
+        let numbers: Vec<u32> = table.keys().copied().collect();
+        assert_eq!(numbers, (1..=lines).collect::<Vec<_>>());
+        for (number, (names, words)) in &table {
+            assert!(
+                !names.is_empty() || !words.is_empty(),
+                "line {number} says nothing"
+            );
+            for name in names {
+                assert!(tests.contains(name), "line {number}: no test {name}");
+            }
         }
     }
 }
 
 #[test]
 fn no_test_of_the_checklist_is_left_out() {
-    let table = table();
+    let table = table(INTERFACE.0);
     for name in tests() {
         let mut numbers = name.split('_').map_while(|part| {
             part.strip_prefix('d')
