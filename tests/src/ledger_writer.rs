@@ -12,8 +12,9 @@ use aws_lc_rs::signature::{
     ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
 };
 use ledger::{
-    ChunkBuilder, ChunkName, Digest, FLAG_CHUNK_AFTER, LedgerSecret, MerkleTree, SINGLE_KEY, Seqno,
-    SignatureInputs, Signer, SigningFailed, TxId, WriteSet, encode, signature_write_set,
+    COSE_SIGNATURES_MAP, ChunkBuilder, ChunkName, Digest, FLAG_CHUNK_AFTER, LedgerSecret,
+    MerkleTree, SINGLE_KEY, Seqno, SignatureInputs, Signer, SigningFailed, TxId, WriteSet, encode,
+    signature_write_set,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PKCS_ECDSA_P384_SHA384,
@@ -127,6 +128,7 @@ pub struct LedgerWriter {
     directory: PathBuf,
     chunk: ChunkBuilder,
     file: BufWriter<File>,
+    cose: bool,
 }
 
 impl LedgerWriter {
@@ -150,7 +152,13 @@ impl LedgerWriter {
             chunk,
             service,
             node,
+            cose: true,
         }
+    }
+
+    /// Signatures are by the node alone, as before CCF 5.
+    pub const fn without_cose(&mut self) {
+        self.cose = false;
     }
 
     /// What the first transaction must write so that signatures can be checked.
@@ -242,7 +250,7 @@ impl LedgerWriter {
     }
 
     fn sign_with(&mut self, flags: u8) {
-        let set = signature_write_set(&SignatureInputs {
+        let mut set = signature_write_set(&SignatureInputs {
             id: self.next(),
             tree: &self.tree,
             tree_from: self.committed,
@@ -254,6 +262,13 @@ impl LedgerWriter {
             issued_at: 1,
         })
         .unwrap();
+        if !self.cose {
+            let mut kept = WriteSet::new();
+            for (name, rows) in set.maps().filter(|(name, _)| *name != COSE_SIGNATURES_MAP) {
+                kept.extend_map(name, rows.clone());
+            }
+            set = kept;
+        }
         let id = self.entry(flags, &set);
         self.committed = id.seqno;
         // The last few thousand leaves stay, for ids of proposals.
