@@ -28,7 +28,7 @@ pub enum CliError {
     Config(#[from] ::node::config::ConfigError),
     /// Private tables cannot be opened.
     #[error(transparent)]
-    Decrypt(#[from] DecryptError),
+    Decrypt(DecryptError),
     /// A ledger cannot be exported.
     #[error(transparent)]
     Export(#[from] ExportError),
@@ -132,7 +132,17 @@ impl From<BundleError> for CliError {
     fn from(error: BundleError) -> Self {
         match error {
             BundleError::Audit(error) => Self::Audit(error),
+            BundleError::Secrets(error) => Self::from(error),
             error => Self::Bundle(error),
+        }
+    }
+}
+
+impl From<DecryptError> for CliError {
+    fn from(error: DecryptError) -> Self {
+        match error {
+            DecryptError::Audit(error) => Self::Audit(error),
+            error => Self::Decrypt(error),
         }
     }
 }
@@ -146,6 +156,7 @@ impl CliError {
                 AuditError::Absent { .. }
                 | AuditError::Certificate(_)
                 | AuditError::Io { .. }
+                | AuditError::SnapshotUntrusted
                 | AuditError::Worker,
             ) => Failure::Environment,
             Self::Incomplete { .. } => Failure::Incomplete,

@@ -331,3 +331,104 @@ fn a_receipt_proves_a_release_without_the_ledger_and_a_watch_notices_a_roll_back
     );
     assert!(refused.stdout.is_empty());
 }
+
+#[test]
+fn an_older_copy_and_what_follows_a_snapshot_verify_against_the_service_of_today() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("demo");
+    play(&place);
+    let path = |name: &str| place.join(name).to_str().unwrap().to_owned();
+    let (ledger, today) = (path("ledger"), path("recovered_service_cert.pem"));
+    let endorsements = path("endorsements.json");
+    let pinned = ["--service-cert", today.as_str()];
+    let asked = ["--endorsements", endorsements.as_str()];
+    let save = ["--save-endorsements", endorsements.as_str()];
+    let identities = ask(&[&["ledger", "recoveries", &ledger][..], &pinned, &save].concat());
+    let seqno = |id: &Value| {
+        let (_, seqno) = id.as_str().unwrap().split_once('.').unwrap();
+        seqno.parse::<u64>().unwrap()
+    };
+    let recovered = seqno(&identities[1]["from"]);
+
+    // A copy from before the recovery, whose service is no more.
+    let older = folder.path().join("older");
+    copy(&place.join("ledger"), &older, |_, last| last < recovered);
+    let older = older.to_str().unwrap();
+    let refused = cleanroom(&[&["ledger", "verify", older][..], &pinned].concat());
+    assert_eq!(refused.status.code(), Some(4));
+    let verified = ask(&[&["ledger", "verify", older][..], &pinned, &asked].concat());
+    assert_eq!(verified["anchor"]["kind"], "successor");
+    assert_eq!(verified["anchor"]["endorsements"], 1);
+    assert_eq!(verified["pinned"], true);
+    // Endorsements by whoever else vouch for nothing.
+    let stranger = path("service_cert.pem");
+    let theirs = ["--service-cert", stranger.as_str()];
+    let outcome = cleanroom(&[&["ledger", "verify", &ledger][..], &theirs, &asked].concat());
+    assert_eq!(
+        outcome.status.code(),
+        Some(5),
+        "it vouches for the beginning only"
+    );
+
+    // From the newest snapshot on, with the files before it gone.
+    let mut snapshots: Vec<_> = std::fs::read_dir(place.join("snapshots"))
+        .unwrap()
+        .map(|item| item.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "committed"))
+        .collect();
+    let at = |path: &Path| {
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        name.split('_').nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    snapshots.sort_by_key(|path| at(path));
+    let newest = snapshots.pop().unwrap();
+    assert!(at(&newest) > recovered);
+    let behind = folder.path().join("behind");
+    copy(&place.join("ledger"), &behind, |first, _| {
+        first > at(&newest)
+    });
+    let behind = behind.to_str().unwrap();
+    let from = |ledger: &str, snapshot: &Path, more: &[&str]| {
+        let words = ["ledger", "verify", ledger, "--integrity-only", "--json"];
+        let snapshot = ["--snapshot", snapshot.to_str().unwrap()];
+        cleanroom(&[&words[..], &snapshot, &pinned, more].concat())
+    };
+    let answer = from(behind, &newest, &[]);
+    let errors = String::from_utf8_lossy(&answer.stderr);
+    assert!(answer.status.success(), "{errors}");
+    let report: Value = serde_json::from_slice(&answer.stdout).unwrap();
+    assert_eq!(seqno(&report["fromSnapshot"]), at(&newest));
+    assert_eq!(
+        report["entries"].as_u64().unwrap(),
+        seqno(&report["last"]) - at(&newest)
+    );
+    // One of the identity before needs its endorsement.
+    let first = &snapshots[0];
+    assert!(at(first) < recovered);
+    assert_eq!(from(&ledger, first, &[]).status.code(), Some(4));
+    assert_eq!(from(&ledger, first, &asked).status.code(), Some(0));
+    // A snapshot that was altered, and one with a piece of the ledger missing behind it.
+    let mut bytes = std::fs::read(&newest).unwrap();
+    let middle = bytes.len() / 3;
+    bytes[middle] ^= 1;
+    let altered = folder.path().join("snapshot_altered");
+    std::fs::write(&altered, bytes).unwrap();
+    assert_eq!(from(behind, &altered, &[]).status.code(), Some(4));
+    assert_eq!(from(behind, first, &asked).status.code(), Some(4));
+}
+
+/// Copies the files of a ledger whose first and last position are wanted; open ones have no last.
+fn copy(from: &Path, to: &Path, wanted: impl Fn(u64, u64) -> bool) {
+    std::fs::create_dir(to).unwrap();
+    for item in std::fs::read_dir(from).unwrap() {
+        let item = item.unwrap();
+        let name = item.file_name().to_str().unwrap().to_owned();
+        let range = name.trim_start_matches("ledger_");
+        let (range, _) = range.split_once('.').unwrap_or((range, ""));
+        let (first, last) = range.split_once('-').unwrap_or((range, ""));
+        let first: u64 = first.parse().unwrap();
+        if wanted(first, last.parse().unwrap_or(u64::MAX)) {
+            std::fs::copy(item.path(), to.join(name)).unwrap();
+        }
+    }
+}

@@ -18,17 +18,20 @@
 //! | REC-12 | the endorsements lead from the trusted identity to the one of the entry |
 //! | REC-13 | the receipt holds under that identity (REC-01 to REC-04), and so does the COSE form (REC-06, REC-07) |
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use ledger::receipt::{
     CoseReceipt, CoseReceiptError, Covering, MakeReceiptError, ReceiptError, UnverifiedReceipt,
+    recorded_certificates,
 };
 use ledger::{
     Base64, Digest, ENDORSEMENT_MAP, EndorsementError, EndorsementRow, Entry, EntryError, KeyError,
-    LedgerSecrets, PublicKey, SINGLE_KEY, TxId, verify_chain,
+    LedgerSecrets, PublicKey, RsaPrivateKey, SINGLE_KEY, TxId, verify_chain,
 };
 use serde::{Deserialize, Serialize};
 
+use crate::decrypt::{DecryptError, SealedSecrets};
 use crate::error::AuditError;
 use crate::history::TransactionSummary;
 use crate::replay::replay_signed;
@@ -73,6 +76,9 @@ pub enum BundleError {
     /// The receipt cannot be made.
     #[error(transparent)]
     Make(#[from] MakeReceiptError),
+    /// The members' keys do not open the ledger's secrets.
+    #[error(transparent)]
+    Secrets(#[from] DecryptError),
     /// REC-10.
     #[error("REC-10: not a bundle: {0}")]
     Form(String),
@@ -114,8 +120,9 @@ impl From<EntryError> for BundleError {
 
 impl Bundle {
     /// Makes the bundle of a transaction from a ledger directory, which is verified on the way. The first signature behind the
-    /// transaction proves it; so a signature is proven by the next one, and the last by none. `secrets` give the commit evidence:
-    /// without them the receipt has the leaf alone, and there is no COSE form.
+    /// transaction proves it; so a signature is proven by the next one, and the last by none. `keys`, private encryption keys of
+    /// recovery members, open the secrets that give the commit evidence: without any the receipt has the leaf alone, and there is
+    /// no COSE form.
     ///
     /// # Errors
     /// [`BundleError`]; [`AuditError::Absent`] for a transaction with no signature behind it.
@@ -123,24 +130,30 @@ impl Bundle {
         directory: &Path,
         options: &VerifyOptions,
         transaction: TxId,
-        secrets: Option<&LedgerSecrets>,
+        keys: &[RsaPrivateKey],
     ) -> Result<Self, BundleError> {
-        let mut entry_bytes: Option<Vec<u8>> = None;
-        let mut made: Option<Result<Forms, MakeReceiptError>> = None;
+        let mut entry: Option<Vec<u8>> = None;
+        let mut signature: Option<Vec<u8>> = None;
+        let mut certificates = BTreeMap::new();
+        let mut sealed = SealedSecrets::default();
         let mut endorsements: Vec<(TxId, EndorsementRow)> = Vec::new();
         let report = replay_signed(directory, options, |shown| {
-            let entry = &shown.entry;
-            let row = entry.section(ENDORSEMENT_MAP);
+            let id = shown.entry.id();
+            sealed.transaction(&shown.entry);
+            let row = shown.entry.section(ENDORSEMENT_MAP);
             if let Some(row) = row.and_then(|s| read::<EndorsementRow>(s.value(&SINGLE_KEY)?)) {
-                endorsements.push((entry.id(), row));
+                endorsements.push((id, row));
             }
-            if entry.id() == transaction {
-                entry_bytes = Some(entry.bytes.to_vec());
-            } else if let (Some(bytes), None, true) = (&entry_bytes, &made, shown.is_signature()) {
-                made = Some(receipts(bytes, entry, secrets));
+            if signature.is_none() {
+                certificates.extend(recorded_certificates(&shown.entry));
+            }
+            if id == transaction {
+                entry = Some(shown.entry.bytes.to_vec());
+            } else if entry.is_some() && signature.is_none() && shown.is_signature() {
+                signature = Some(shown.entry.bytes.to_vec());
             }
         })?;
-        let (Some(entry), Some(made)) = (entry_bytes, made) else {
+        let (Some(entry), Some(signature)) = (entry, signature) else {
             let last = report.verified_until.map(|last| last.to_string());
             return Err(BundleError::Audit(AuditError::Absent {
                 what: "a transaction with a signature behind it",
@@ -148,7 +161,10 @@ impl Bundle {
                 want: transaction.to_string(),
             }));
         };
-        let (receipt, cose) = made?;
+        let secrets = (!keys.is_empty()).then(|| sealed.open(keys)).transpose()?;
+        let signature = Entry::parse(&signature)?;
+        let covering = Covering::with_certificates(&signature, &certificates)?;
+        let (receipt, cose) = receipts(&entry, &covering, secrets.as_ref())?;
         // Rows that end an epoch before the transaction say nothing about it.
         endorsements.reverse();
         let needed = endorsements.into_iter().filter(|(_, row)| {
@@ -265,12 +281,11 @@ type Forms = (UnverifiedReceipt, Option<Vec<u8>>);
 /// The receipts of an entry by the signature that covers it.
 fn receipts(
     bytes: &[u8],
-    signature: &Entry<'_>,
+    covering: &Covering,
     secrets: Option<&LedgerSecrets>,
 ) -> Result<Forms, MakeReceiptError> {
     let entry =
         Entry::parse(bytes).map_err(|error| MakeReceiptError::Signature(error.to_string()))?;
-    let covering = Covering::of(signature)?;
     let secret = secrets.and_then(|secrets| secrets.at(entry.seqno));
     let Some(evidence) = secret.map(|secret| secret.commit_evidence(entry.id())) else {
         return Ok((covering.json(&entry, None)?, None));

@@ -3,16 +3,21 @@
 //! The members' shares open the newest ledger secret, and each secret opens the one before it (ledger format, section 14). Nothing but
 //! the ledger and the members' private keys is needed, which is why those keys must be guarded as the secrets themselves.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use ledger::{
-    Entry, HISTORICAL_SECRET_MAP, LedgerSecrets, RECOVERY_SHARES_MAP, RecoverySharesRow, RsaError,
-    RsaPrivateKey, SINGLE_KEY, SecretError, SectionError, Seqno, ShareError, parse_sections,
+    Entry, HISTORICAL_SECRET_MAP, LedgerSecrets, RECOVERY_SHARES_MAP, RecoverySharesRow, Report,
+    RsaError, RsaPrivateKey, SINGLE_KEY, SecretError, SectionError, Seqno, ShareError, TxId,
+    parse_sections,
 };
 use zeroize::Zeroizing;
 
+use crate::error::AuditError;
+use crate::replay::Replay;
 use crate::rows::{ServiceConfig, table};
 use crate::values::read;
+use crate::verify::VerifyOptions;
 
 /// Private tables cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +49,9 @@ pub enum DecryptError {
     /// A key.
     #[error(transparent)]
     Key(#[from] RsaError),
+    /// The ledger.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// A private domain that was opened and does not parse.
     #[error("private tables at {seqno}: {source}")]
     Sections {
@@ -109,6 +117,36 @@ impl SealedSecrets {
             .collect();
         Ok(LedgerSecrets::walk_back(Arc::new(latest), &history)?)
     }
+}
+
+/// Verifies a ledger and shows what it wrote to private tables. The newest secret opens those before it: so the ledger is
+/// verified once, then read once for the secrets and once for the rows.
+///
+/// # Errors
+/// [`DecryptError`]; what was shown is worth nothing when the ledger changed meanwhile ([`AuditError::Changed`]).
+pub fn decrypt_directory(
+    directory: &Path,
+    options: &VerifyOptions,
+    keys: &[RsaPrivateKey],
+    mut show: impl FnMut(TxId, PrivateChange),
+) -> Result<Report, DecryptError> {
+    let mut replay = Replay::open(directory, options)?;
+    let mut sealed = SealedSecrets::default();
+    while let Some(transaction) = replay.next_transaction()? {
+        if transaction.signed {
+            sealed.transaction(&transaction.entry);
+        }
+    }
+    let secrets = sealed.open(keys)?;
+    let mut replay = replay.again();
+    while let Some(transaction) = replay.next_transaction()? {
+        if transaction.signed {
+            for change in private_changes(&transaction.entry, &secrets)? {
+                show(transaction.entry.id(), change);
+            }
+        }
+    }
+    Ok(replay.report().clone())
 }
 
 /// What one transaction did to one key of a private table. Wiped when dropped.

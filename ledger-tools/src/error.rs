@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ledger::{CheckpointError, Fault, KeyError, LocatedFault};
+use ledger::{CheckpointError, Fault, KeyError, LocatedFault, SnapshotError};
 
 /// A ledger could not be audited, or does not hold.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,12 @@ pub enum AuditError {
     /// The checkpoint to compare with proves nothing.
     #[error("checkpoint: {0}")]
     Checkpoint(#[from] CheckpointError),
+    /// The snapshot to start from is not one that the trusted service vouches for.
+    #[error("snapshot: {0}")]
+    Snapshot(#[source] SnapshotError),
+    /// A snapshot vouches for nothing by itself.
+    #[error("a snapshot can only be started from with a service certificate to trust")]
+    SnapshotUntrusted,
     /// Something is wrong with the ledger, at one place.
     #[error(transparent)]
     Located(#[from] Box<LocatedFault>),

@@ -59,6 +59,7 @@ pub struct Recoveries {
     identities: Vec<Identity>,
     certificate: Option<PublicKey>,
     decisions: Decisions,
+    endorsements: Vec<EndorsementRow>,
 }
 
 impl Recoveries {
@@ -84,6 +85,7 @@ impl Recoveries {
             let trusted = self.certificate.as_ref();
             let endorsed = trusted.and_then(|key| row.verify(key).ok());
             current.endorses = endorsed.map(|endorsed| endorsed.key.id());
+            self.endorsements.push(row);
         }
         current.notes.extend(notes(entry));
     }
@@ -122,6 +124,15 @@ impl Recoveries {
         }
     }
 
+    /// The endorsements of earlier identities, newest first: with the certificate of the last identity they are what a copy of
+    /// the ledger from before a recovery is verified against.
+    #[must_use]
+    pub fn endorsements(&self) -> Vec<EndorsementRow> {
+        let rows = self.endorsements.iter().rev();
+        let earlier = rows.filter(|row| row.endorsement_epoch_end.is_some());
+        earlier.cloned().collect()
+    }
+
     /// The identities, oldest first.
     #[must_use]
     pub fn finish(self) -> Vec<Identity> {
@@ -139,18 +150,10 @@ fn accepted_here(entry: &Entry<'_>) -> Option<String> {
     accepted.map(|(id, _)| readable(id))
 }
 
-/// Tables in which governance and the node explain recoveries.
+/// What governance and the node wrote of recoveries.
 fn notes(entry: &Entry<'_>) -> Vec<Note> {
-    let about = |name: &str| {
-        name.starts_with("public:") && name.contains("recover") && name != table::LAST_RECOVERY
-            || name.contains("checkpoint")
-    };
-    let explained = entry.sections.iter().filter(|section| {
-        about(section.name)
-            && !section
-                .name
-                .starts_with("public:ccf.internal.recovery_shares")
-    });
+    let sections = entry.sections.iter();
+    let explained = sections.filter(|section| table::RECOVERY_NOTES.contains(&section.name));
     let rows = explained.flat_map(|section| {
         section.writes.iter().map(|(key, value)| Note {
             table: section.name.to_owned(),

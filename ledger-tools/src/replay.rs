@@ -16,11 +16,10 @@
 //! that was verified: what changed in between is an error before the end. So what was shown is true once the end was reached.
 
 use std::path::{Path, PathBuf};
-use std::vec;
 
 use ledger::{
-    ChunkName, Digest, Entry, MerkleTree, Piece, Pieces, Report, SIGNATURES_MAP, Seqno, Walk,
-    entry_fault, layout_fault,
+    ChunkName, Digest, Entry, EntryHead, MerkleTree, Piece, Pieces, Report, SIGNATURES_MAP, Seqno,
+    Walk, entry_fault, layout_fault,
 };
 
 use crate::directory::{ChunkFile, OpenFile, chunk_files};
@@ -36,13 +35,16 @@ const KEPT_LEAVES: u64 = 1 << 13;
 pub struct Replay {
     directory: PathBuf,
     report: Report,
-    files: vec::IntoIter<ChunkFile>,
+    files: Vec<ChunkFile>,
+    next_file: usize,
     open: Option<(ChunkName, Pieces<OpenFile>)>,
     piece: Piece,
     at: usize,
     tree: MerkleTree,
     /// Leaf of the last transaction that was shown. It is not in the tree yet.
     shown: Option<Digest>,
+    /// Whether entries may stand in front that the tree has already.
+    behind: bool,
 }
 
 /// Shows each transaction that a verified signature covers, in order, and tells what the verification found.
@@ -94,16 +96,44 @@ impl Replay {
         let files = chunk_files(directory, options.files())?;
         let walk = Walk::new(options.trust()?);
         let report = verify_chunks(&files, walk, &mut |_| {})?;
-        Ok(Self {
+        Ok(Self::go_on(directory, report, files, MerkleTree::new()))
+    }
+
+    /// Goes on behind the transactions of a tree, in files that were verified as the report says. The first file may begin
+    /// before.
+    pub(crate) fn go_on(
+        directory: &Path,
+        report: Report,
+        files: Vec<ChunkFile>,
+        tree: MerkleTree,
+    ) -> Self {
+        Self {
             directory: directory.to_owned(),
             report,
-            files: files.into_iter(),
+            files,
+            next_file: 0,
             open: None,
             piece: Piece::default(),
             at: 0,
-            tree: MerkleTree::new(),
+            tree,
             shown: None,
-        })
+            behind: true,
+        }
+    }
+
+    /// The same ledger from its first transaction, without verifying it again: what is shown leads to the root that was verified,
+    /// or is an error.
+    #[must_use]
+    pub fn again(self) -> Self {
+        Self::go_on(&self.directory, self.report, self.files, MerkleTree::new())
+    }
+
+    /// The tree over everything that was shown.
+    pub(crate) fn into_tree(mut self) -> MerkleTree {
+        if let Some(leaf) = self.shown.take() {
+            self.tree.append(leaf);
+        }
+        self.tree
     }
 
     /// What the verification found.
@@ -125,7 +155,7 @@ impl Replay {
                 self.tree.flush(Seqno(until));
             }
         }
-        if self.at == self.piece.bytes().len() && !self.next_piece()? {
+        if !self.skip_shown()? {
             return Ok(None);
         }
         let Some((file, _)) = &self.open else {
@@ -152,6 +182,26 @@ impl Replay {
         }))
     }
 
+    /// Goes to the next entry that the tree does not have; false at the end of the ledger.
+    fn skip_shown(&mut self) -> Result<bool, AuditError> {
+        loop {
+            if self.at == self.piece.bytes().len() && !self.next_piece()? {
+                return Ok(false);
+            }
+            let Some((file, _)) = self.open.as_ref().filter(|_| self.behind) else {
+                return Ok(true);
+            };
+            let offset = self.piece.offset + self.at as u64;
+            let rest = self.piece.bytes().get(self.at..).unwrap_or_default();
+            let head = EntryHead::parse(rest).map_err(|e| entry_fault(file, offset, &e))?;
+            if head.seqno > self.tree.last() {
+                self.behind = false;
+                return Ok(true);
+            }
+            self.at += head.bytes.len();
+        }
+    }
+
     /// Fills the piece; false at the end of the ledger.
     fn next_piece(&mut self) -> Result<bool, AuditError> {
         self.at = 0;
@@ -165,9 +215,10 @@ impl Replay {
                     return Ok(true);
                 }
             }
-            let Some(next) = self.files.next() else {
+            let Some(next) = self.files.get(self.next_file) else {
                 return self.end();
             };
+            self.next_file += 1;
             let file = OpenFile::open(&next.path)?;
             let pieces = Pieces::new(file).map_err(|e| layout_fault(&next.name, 0, &e))?;
             self.open = Some((next.name, pieces));

@@ -26,6 +26,12 @@ pub(crate) mod table {
     pub(crate) const EXECUTION: &str = "public:contracts_execution_status";
     pub(crate) const DELEGATES: &str = "public:cleanroom.delegates";
     pub(crate) const RELEASES: &str = "public:cleanroom.releases";
+    /// What members and the node write of recoveries: who, why, under which policy, from which older files.
+    pub(crate) const RECOVERY_NOTES: &[&str] = &[
+        "public:ccf.gov.recoveries",
+        "public:ccf.gov.recovery_policy",
+        "public:ccf.gov.recovery_rollbacks",
+    ];
     pub(crate) const LAST_RECOVERY: &str = "public:ccf.internal.last_recovery_type";
     pub(crate) const SNAPSHOT_EVIDENCE: &str = "public:ccf.internal.snapshot_evidence";
 

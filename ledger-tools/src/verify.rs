@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Scope};
 
 use ledger::{
-    Checkpoint, ChunkName, LocatedFault, PendingSignature, Piece, Pieces, PublicKey, Report, Seqno,
-    Stretch, Trust, Walk, layout_fault,
+    Checkpoint, ChunkName, EndorsementRow, LocatedFault, PendingSignature, Piece, Pieces,
+    PublicKey, Report, Seqno, Snapshot, Stretch, Trust, Walk, layout_fault, verify_chain,
 };
 
 use crate::directory::{ChunkFile, Files, OpenFile, chunk_files};
@@ -31,6 +31,9 @@ const MOST_UNVERIFIED: usize = 512;
 pub struct VerifyOptions {
     /// The service certificate that the auditor trusts, PEM. Without it a ledger only vouches for itself.
     pub service_certificate: Option<String>,
+    /// Endorsements, newest first, that lead from the trusted identity back to the one that signed this ledger: for a copy
+    /// from before a recovery ([`Recoveries::endorsements`](crate::Recoveries::endorsements) of a later ledger has them).
+    pub endorsements: Vec<EndorsementRow>,
     /// A checkpoint that the auditor kept. The ledger must hold it.
     pub checkpoint: Option<Checkpoint>,
     /// Leave out the chunks that are not committed yet.
@@ -64,8 +67,8 @@ impl VerifyOptions {
         }
         Ok(Trust {
             service,
+            endorsements: self.endorsements.clone(),
             checkpoint: self.checkpoint.clone(),
-            ..Trust::default()
         })
     }
 }
@@ -79,6 +82,39 @@ pub fn verify_directory(path: &Path, options: &VerifyOptions) -> Result<Report, 
     verify_chunks(&chunks, Walk::new(options.trust()?), &mut |_| {})
 }
 
+/// Verifies the part of a ledger that begins behind a snapshot, and that the snapshot was signed by the trusted service or
+/// by one that its endorsements lead to. What stands before is not looked at: the files may be gone.
+///
+/// # Errors
+/// [`AuditError`]; [`AuditError::Snapshot`] for a snapshot that nobody trusted vouches for.
+pub fn verify_from_snapshot(
+    directory: &Path,
+    snapshot: &[u8],
+    options: &VerifyOptions,
+) -> Result<Report, AuditError> {
+    let trust = options.trust()?;
+    let start = trusted_snapshot(snapshot, &trust)?.start();
+    let walk = Walk::from_snapshot(trust, &start)?;
+    let mut chunks = chunk_files(directory, options.files())?;
+    chunks.retain(|chunk| chunk.name.first >= walk.next_seqno());
+    verify_chunks(&chunks, walk, &mut |_| {})
+}
+
+fn trusted_snapshot<'s>(file: &'s [u8], trust: &Trust) -> Result<Snapshot<'s>, AuditError> {
+    let Some(pinned) = &trust.service else {
+        return Err(AuditError::SnapshotUntrusted);
+    };
+    let refused = match Snapshot::verify(file, pinned) {
+        Ok(snapshot) => return Ok(snapshot),
+        Err(error) => error,
+    };
+    let earlier = verify_chain(pinned, &trust.endorsements).unwrap_or_default();
+    let mut earlier = earlier.iter();
+    earlier
+        .find_map(|endorsed| Snapshot::verify(file, &endorsed.key).ok())
+        .ok_or(AuditError::Snapshot(refused))
+}
+
 /// Verifies chunks in order. `progress` is told how many bytes were walked.
 ///
 /// # Errors
@@ -88,6 +124,18 @@ pub fn verify_chunks(
     walk: Walk,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Report, AuditError> {
+    Ok(walk_chunks(chunks, walk, progress)?.finish()?)
+}
+
+/// Takes a walk through chunks, with every signature in them verified. The walk can go on behind them.
+///
+/// # Errors
+/// [`AuditError`].
+pub(crate) fn walk_chunks(
+    chunks: &[ChunkFile],
+    walk: Walk,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Walk, AuditError> {
     let workers = thread::available_parallelism()
         .map_or(1, usize::from)
         .min(MOST_WORKERS);
@@ -97,7 +145,7 @@ pub fn verify_chunks(
         // A signature that fails stands before whatever ended the walk, if anything did.
         crew.finish_signatures()?;
         walked?;
-        Ok(crew.walk.finish()?)
+        Ok(crew.walk)
     })
 }
 

@@ -6,11 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use constitution::{InProcess, Limits};
-use ledger_tools::MakeReceiptError;
+use ledger::SINGLE_KEY;
 use ledger_tools::{
     Access, AuditError, Bundle, BundleError, Comparison, Csv, DecryptError, Export, JsonLines,
     Judge, Moment, Recoveries, ReportPage, RsaPrivateKey, SealedSecrets, Seqno, Side, Sqlite,
-    Timeline, VerifyOptions, What, compare_directories, private_changes, replay_signed,
+    Timeline, TxId, VerifyOptions, What, compare_directories, decrypt_directory, private_changes,
+    replay_signed,
 };
 use serde::Deserialize;
 use tests::vectors;
@@ -116,10 +117,10 @@ fn members_keys_open_every_private_table() {
         })
         .unwrap();
         let keys = member_keys(&real.keys);
-        let secrets = match sealed.open(&keys) {
-            Ok(secrets) => secrets,
+        let (keys, secrets) = match sealed.open(&keys) {
+            Ok(secrets) => (&keys[..], secrets),
             // Some of the keys may be of members who never had a share: the error names who has one.
-            Err(DecryptError::NotAHolder { .. }) => sealed.open(&keys[..1]).unwrap(),
+            Err(DecryptError::NotAHolder { .. }) => (&keys[..1], sealed.open(&keys[..1]).unwrap()),
             Err(error) => panic!("{}: {error}", real.name),
         };
         let starts: Vec<_> = secrets.starts().map(|seqno| seqno.0).collect();
@@ -132,6 +133,9 @@ fn members_keys_open_every_private_table() {
         })
         .unwrap();
         println!("{}: {rows} private rows", real.name);
+        let mut shown = 0;
+        decrypt_directory(&real.ledger, &real.options, keys, |_, _| shown += 1).unwrap();
+        assert_eq!(shown, rows, "{}", real.name);
     }
 }
 
@@ -305,14 +309,23 @@ fn the_report_is_a_page_that_runs_nothing() {
 fn receipts_of_every_transaction_verify_offline() {
     for real in real_ledgers("receipts_of_every_transaction_verify_offline") {
         let certificate = real.options.service_certificate.clone().unwrap();
-        let mut sealed = SealedSecrets::default();
         let mut ids = Vec::new();
+        // The service's certificates, and from where on each was in force.
+        let mut certificates: Vec<(TxId, String)> = Vec::new();
         replay_signed(&real.ledger, &real.options, |shown| {
-            sealed.transaction(&shown.entry);
-            ids.push(shown.entry.id());
+            let id = shown.entry.id();
+            ids.push(id);
+            let service = shown.entry.section("public:ccf.gov.service.info");
+            if let Some(row) = service.and_then(|section| section.value(&SINGLE_KEY)) {
+                let row: serde_json::Value = serde_json::from_slice(row).unwrap();
+                certificates.push((id, row["cert"].as_str().unwrap().to_owned()));
+            }
         })
         .unwrap();
-        let secrets = sealed.open(&member_keys(&real.keys)[..1]).ok();
+        let keys = member_keys(&real.keys);
+        let first = certificates.first().unwrap().0;
+        let opened = Bundle::make(&real.ledger, &real.options, first, &keys[..1]).is_ok();
+        let keys = if opened { &keys[..1] } else { &keys[..0] };
         // The first and last ones, and some of each epoch between.
         let step = (ids.len() / 6).max(1);
         let last_proven = ids.len().saturating_sub(2);
@@ -322,10 +335,9 @@ fn receipts_of_every_transaction_verify_offline() {
             .chain(ids.get(last_proven))
             .filter(|id| Some(*id) != ids.last());
         for id in some {
-            for secrets in [None, secrets.as_ref()] {
-                let bundle = match Bundle::make(&real.ledger, &real.options, *id, secrets) {
+            for keys in [&[], keys] {
+                let bundle = match Bundle::make(&real.ledger, &real.options, *id, keys) {
                     Ok(bundle) => bundle,
-                    Err(BundleError::Make(MakeReceiptError::NoCertificate)) => continue,
                     Err(error) => panic!("{} {id}: {error}", real.name),
                 };
                 let sent = serde_json::to_vec(&bundle).unwrap();
@@ -339,6 +351,14 @@ fn receipts_of_every_transaction_verify_offline() {
                             "{} {id}",
                             real.name
                         );
+                        // The identity of its own day vouches for it.
+                        let (_, then) = certificates
+                            .iter()
+                            .rfind(|(from, _)| from.seqno <= id.seqno)
+                            .unwrap();
+                        let proven = received.verify(then).unwrap();
+                        assert_eq!(proven.transaction.transaction, *id);
+                        refuses_alterations(&sent, then);
                         continue;
                     }
                     Err(error) => panic!("{} {id}: {error}", real.name),
@@ -349,7 +369,7 @@ fn receipts_of_every_transaction_verify_offline() {
         }
         // Nothing behind the last signature proves it.
         let last = *ids.last().unwrap();
-        let unproven = Bundle::make(&real.ledger, &real.options, last, None);
+        let unproven = Bundle::make(&real.ledger, &real.options, last, &[]);
         assert!(matches!(
             unproven,
             Err(BundleError::Audit(AuditError::Absent { .. }))

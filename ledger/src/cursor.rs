@@ -24,50 +24,63 @@ pub enum ReadError {
 /// Position in a slice. Integers are little-endian (ledger format, section 1).
 #[derive(Clone, Debug)]
 pub(crate) struct Cursor<'a> {
-    bytes: &'a [u8],
-    at: usize,
+    rest: &'a [u8],
+    /// Of the whole slice.
+    length: usize,
 }
 
 impl<'a> Cursor<'a> {
     pub(crate) const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self {
+            rest: bytes,
+            length: bytes.len(),
+        }
     }
 
-    pub(crate) fn rest(&self) -> &'a [u8] {
-        self.bytes.get(self.at..).unwrap_or_default()
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.rest
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.rest().is_empty()
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.rest.is_empty()
     }
 
+    const fn at(&self) -> usize {
+        self.length - self.rest.len()
+    }
+
+    #[inline]
     pub(crate) fn take(&mut self, want: u64) -> Result<&'a [u8], ReadError> {
-        let rest = self.rest();
         let taken = usize::try_from(want)
             .ok()
-            .and_then(|n| rest.get(..n))
-            .ok_or(ReadError::Short {
-                at: self.at,
-                want,
-                got: rest.len(),
-            })?;
-        self.at += taken.len();
+            .and_then(|n| self.rest.split_at_checked(n));
+        let Some((taken, rest)) = taken else {
+            return Err(self.short(want));
+        };
+        self.rest = rest;
         Ok(taken)
     }
 
+    #[inline]
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], ReadError> {
-        let taken = self.take(N as u64)?;
-        let mut out = [0; N];
-        out.copy_from_slice(taken);
-        Ok(out)
+        let Some((taken, rest)) = self.rest.split_first_chunk() else {
+            return Err(self.short(N as u64));
+        };
+        self.rest = rest;
+        Ok(*taken)
+    }
+
+    #[cold]
+    const fn short(&self, want: u64) -> ReadError {
+        ReadError::Short {
+            at: self.at(),
+            want,
+            got: self.rest.len(),
+        }
     }
 
     pub(crate) fn u8(&mut self) -> Result<u8, ReadError> {
         self.array::<1>().map(|[b]| b)
-    }
-
-    pub(crate) fn u32(&mut self) -> Result<u32, ReadError> {
-        self.array().map(u32::from_le_bytes)
     }
 
     pub(crate) fn u64(&mut self) -> Result<u64, ReadError> {
@@ -81,7 +94,7 @@ impl<'a> Cursor<'a> {
     }
 
     pub(crate) fn name(&mut self) -> Result<&'a str, ReadError> {
-        let at = self.at;
+        let at = self.at();
         std::str::from_utf8(self.vec()?).map_err(|_| ReadError::NotUtf8 { at })
     }
 }

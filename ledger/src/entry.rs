@@ -306,20 +306,18 @@ impl<'a> EntryHead<'a> {
         let length = Entry::length(bytes)?;
         let bytes = bytes.get(..length).unwrap_or(bytes);
         let mut cursor = Cursor::new(bytes);
-        let version = cursor.u8()?;
+        let [version, flags, ..] = cursor.array::<HEADER>()?;
         if version != VERSION {
             return Err(EntryError::Version { got: version });
         }
-        let flags = cursor.u8()?;
         if flags & !(FLAG_CHUNK_AFTER | FLAG_CHUNK_BEFORE) != 0 {
             return Err(EntryError::Flags { got: flags });
         }
-        cursor.take(6)?;
         let tag = cursor.array()?;
         let iv: [u8; 12] = cursor.array()?;
-        let mut iv_cursor = Cursor::new(&iv);
-        let (iv_seqno, term) = (iv_cursor.u64()?, iv_cursor.u32()?);
-        let public_domain = cursor.vec()?;
+        let ([a, b, c, d, e, f, g, h, term @ ..], public_domain) = (iv, cursor.vec()?);
+        let iv_seqno = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        let term = u32::from_le_bytes(term);
         let private_domain = cursor.rest();
 
         let mut public = Cursor::new(public_domain);

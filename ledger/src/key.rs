@@ -4,7 +4,7 @@ use aws_lc_rs::digest::{Digest as RawDigest, SHA256};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA256_ASN1,
     ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA256_ASN1, ECDSA_P521_SHA512_FIXED,
-    EcdsaVerificationAlgorithm, UnparsedPublicKey,
+    EcdsaVerificationAlgorithm, ParsedPublicKey, UnparsedPublicKey,
 };
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -45,13 +45,25 @@ pub enum Curve {
     P521,
 }
 
-/// A public key that checks signatures of the ledger.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A public key that checks signatures of the ledger. It is read once, for however many signatures.
+#[derive(Clone, Debug)]
 pub struct PublicKey {
     spki: Vec<u8>,
     point: Vec<u8>,
     curve: Curve,
+    /// For roots, used as digests.
+    root: ParsedPublicKey,
+    /// For messages, hashed with the hash of the curve.
+    message: ParsedPublicKey,
 }
+
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.spki == other.spki
+    }
+}
+
+impl Eq for PublicKey {}
 
 /// A certificate or key could not be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,6 +77,9 @@ pub enum KeyError {
     /// Not a key on a curve that CCF uses.
     #[error("not an elliptic curve key on P-256, P-384 or P-521")]
     Curve,
+    /// Not a point on the curve that the key names.
+    #[error("the key is not a point on its curve")]
+    Point,
     /// A signature that does not verify.
     #[error("signature does not verify")]
     Signature,
@@ -110,16 +125,31 @@ impl PublicKey {
             .as_ref()
             .and_then(|p| p.as_oid().ok())
             .ok_or(KeyError::Curve)?;
-        let curve = match oid.to_id_string().as_str() {
-            "1.2.840.10045.3.1.7" => Curve::P256,
-            "1.3.132.0.34" => Curve::P384,
-            "1.3.132.0.35" => Curve::P521,
-            _ => return Err(KeyError::Curve),
-        };
+        let (curve, root, message): (_, &'static EcdsaVerificationAlgorithm, _) =
+            match oid.to_id_string().as_str() {
+                "1.2.840.10045.3.1.7" => {
+                    let message = &ECDSA_P256_SHA256_FIXED;
+                    (Curve::P256, &ECDSA_P256_SHA256_ASN1, message)
+                }
+                "1.3.132.0.34" => {
+                    let message = &ECDSA_P384_SHA384_FIXED;
+                    (Curve::P384, &ECDSA_P384_SHA256_ASN1, message)
+                }
+                "1.3.132.0.35" => {
+                    let message = &ECDSA_P521_SHA512_FIXED;
+                    (Curve::P521, &ECDSA_P521_SHA256_ASN1, message)
+                }
+                _ => return Err(KeyError::Curve),
+            };
+        let point = spki.subject_public_key.data.to_vec();
+        let parsed =
+            |algorithm| ParsedPublicKey::new(algorithm, &point).map_err(|_| KeyError::Point);
         Ok(Self {
             spki: spki.raw.to_vec(),
-            point: spki.subject_public_key.data.to_vec(),
             curve,
+            root: parsed(root)?,
+            message: parsed(message)?,
+            point,
         })
     }
 
@@ -127,6 +157,16 @@ impl PublicKey {
     #[must_use]
     pub fn id(&self) -> String {
         Digest::of(&self.spki).to_hex()
+    }
+
+    /// Whether a node with this key and certificate (PEM) has this id: the digest of its key, or as in 1.x that of its
+    /// certificate.
+    pub(crate) fn names_node(&self, certificate: &str, id: &str) -> bool {
+        let of_certificate = || {
+            let (_, der) = pem::decode(certificate, &["CERTIFICATE"]).ok()?;
+            Some(Digest::of(&der).to_hex())
+        };
+        self.id() == id || of_certificate().as_deref() == Some(id)
     }
 
     /// SubjectPublicKeyInfo, DER.
@@ -146,15 +186,10 @@ impl PublicKey {
     /// # Errors
     /// [`KeyError::Signature`].
     pub fn verify_root(&self, root: &Digest, signature: &[u8]) -> Result<(), KeyError> {
-        let algorithm: &'static EcdsaVerificationAlgorithm = match self.curve {
-            Curve::P256 => &ECDSA_P256_SHA256_ASN1,
-            Curve::P384 => &ECDSA_P384_SHA256_ASN1,
-            Curve::P521 => &ECDSA_P521_SHA256_ASN1,
-        };
         let digest =
             RawDigest::import_less_safe(root.as_ref(), &SHA256).map_err(|_| KeyError::Signature)?;
-        UnparsedPublicKey::new(algorithm, &self.point)
-            .verify_digest(&digest, signature)
+        self.root
+            .verify_digest_sig(&digest, signature)
             .map_err(|_| KeyError::Signature)
     }
 
@@ -164,13 +199,8 @@ impl PublicKey {
     /// # Errors
     /// [`KeyError::Signature`].
     pub fn verify_fixed(&self, message: &[u8], signature: &[u8]) -> Result<(), KeyError> {
-        let algorithm: &'static EcdsaVerificationAlgorithm = match self.curve {
-            Curve::P256 => &ECDSA_P256_SHA256_FIXED,
-            Curve::P384 => &ECDSA_P384_SHA384_FIXED,
-            Curve::P521 => &ECDSA_P521_SHA512_FIXED,
-        };
-        UnparsedPublicKey::new(algorithm, &self.point)
-            .verify(message, signature)
+        self.message
+            .verify_sig(message, signature)
             .map_err(|_| KeyError::Signature)
     }
 

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use ledger_tools::{RsaPrivateKey, SealedSecrets, TxId, private_changes, shown};
+use ledger_tools::{RsaPrivateKey, TxId, decrypt_directory, shown};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::source::Source;
+use super::source::{Source, left_open};
 use crate::connect::read;
 use crate::error::CliError;
 use crate::output::Output;
@@ -42,36 +42,29 @@ struct Change {
 
 pub(crate) fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), CliError> {
     let keys = private_keys(&arguments.keys)?;
-    // The newest secret opens the ones before it, so the whole ledger is read once for the secrets and once for the rows.
-    let mut sealed = SealedSecrets::default();
-    arguments
-        .source
-        .replay(output, |entry| sealed.transaction(entry))?;
-    let secrets = sealed.open(&keys)?;
+    let Source { directory, terms } = &arguments.source;
     let mut changes = Vec::new();
-    arguments.source.try_walk(|entry| {
-        for change in private_changes(entry, &secrets)? {
-            if arguments
-                .table
-                .as_ref()
-                .is_some_and(|table| *table != change.table)
-            {
-                continue;
+    let wanted = |table: &str| arguments.table.as_ref().is_none_or(|name| name == table);
+    let report = decrypt_directory(
+        directory,
+        &terms.options()?,
+        &keys,
+        |transaction, change| {
+            if wanted(&change.table) {
+                let value = change.value.as_ref();
+                changes.push(Change {
+                    transaction,
+                    key: shown(&change.key),
+                    size: value.map(|value| value.len()),
+                    value: value.filter(|_| arguments.values).map(|value| shown(value)),
+                    table: change.table,
+                });
             }
-            changes.push(Change {
-                transaction: entry.id(),
-                key: shown(&change.key),
-                size: change.value.as_ref().map(|value| value.len()),
-                value: change
-                    .value
-                    .as_ref()
-                    .filter(|_| arguments.values)
-                    .map(|value| shown(value)),
-                table: change.table,
-            });
-        }
-        Ok::<(), ledger_tools::DecryptError>(())
-    })?;
+        },
+    )?;
+    for left in left_open(&report) {
+        output.note(&format!("note: {left}"));
+    }
     output.show(&changes, |changes| {
         changes.iter().map(line).collect::<Vec<_>>().join("\n")
     })

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use ledger_tools::{Bundle, Proven, SealedSecrets, TxId};
+use ledger_tools::{Bundle, Proven, TxId};
 
 use super::decrypt::private_keys;
 use super::show::entry_line;
@@ -68,18 +68,8 @@ pub(crate) fn run(command: &Command, output: &mut Output<'_>) -> Result<(), CliE
 
 fn make(arguments: &Make, output: &mut Output<'_>) -> Result<(), CliError> {
     let Source { directory, terms } = &arguments.source;
-    let secrets = if arguments.keys.keys.is_empty() {
-        None
-    } else {
-        let mut sealed = SealedSecrets::default();
-        let keys = private_keys(&arguments.keys.keys)?;
-        arguments
-            .source
-            .walk(|shown| sealed.transaction(&shown.entry))?;
-        Some(sealed.open(&keys)?)
-    };
-    let options = terms.options()?;
-    let bundle = Bundle::make(directory, &options, arguments.transaction, secrets.as_ref())?;
+    let keys = private_keys(&arguments.keys.keys)?;
+    let bundle = Bundle::make(directory, &terms.options()?, arguments.transaction, &keys)?;
     let json =
         |text: serde_json::Result<String>| text.map_err(|error| CliError::Print(error.into()));
     let bytes = if arguments.cose {

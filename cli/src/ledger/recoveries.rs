@@ -1,5 +1,8 @@
 //! `cleanroom ledger recoveries`.
 
+use std::fs;
+use std::path::PathBuf;
+
 use clap::Args;
 use ledger_tools::{Identity, Recoveries, TxId, short};
 
@@ -11,6 +14,10 @@ use crate::output::Output;
 pub(crate) struct Arguments {
     #[command(flatten)]
     source: Source,
+    /// Where to write the endorsements of earlier identities. With the certificate of the last one they are what a copy of the ledger from
+    /// before a recovery is verified against.
+    #[arg(long, value_name = "FILE")]
+    save_endorsements: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), CliError> {
@@ -18,6 +25,11 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), 
     arguments
         .source
         .replay(output, |entry| recoveries.transaction(entry))?;
+    if let Some(file) = &arguments.save_endorsements {
+        let text = serde_json::to_string_pretty(&recoveries.endorsements())
+            .map_err(|error| CliError::Print(error.into()))?;
+        fs::write(file, text + "\n").map_err(CliError::file(file))?;
+    }
     output.show(&recoveries.finish(), |identities| {
         identities.iter().map(text).collect::<Vec<_>>().join("\n")
     })

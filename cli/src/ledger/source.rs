@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use ledger_tools::{
-    Anchor, AuditError, Checkpoint, Entry, Report, Transaction, VerifyOptions, replay_signed,
+    Anchor, AuditError, Checkpoint, EndorsementRow, Entry, Report, Transaction, VerifyOptions,
+    replay_signed,
 };
 
 use crate::connect::read;
@@ -28,6 +29,10 @@ pub(crate) struct Terms {
     /// The service certificate (PEM) that must have signed it. Without it the ledger vouches only for itself.
     #[arg(long, value_name = "FILE")]
     service_cert: Option<PathBuf>,
+    /// Endorsements that lead from that service back to the one that signed the ledger, as `ledger recoveries --save-endorsements` writes
+    /// them from a later ledger: for a copy from before a recovery.
+    #[arg(long, value_name = "FILE", requires = "service_cert")]
+    endorsements: Option<PathBuf>,
     /// A checkpoint saved earlier. The ledger must go on from there.
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
@@ -44,7 +49,17 @@ impl Terms {
         let checkpoint = |file: &PathBuf| -> Result<_, CliError> {
             Ok(Checkpoint::from_json(read(file)?.as_bytes()).map_err(AuditError::from)?)
         };
+        let endorsements = |file: &PathBuf| -> Result<Vec<EndorsementRow>, CliError> {
+            let rows = serde_json::from_str(&read(file)?);
+            rows.map_err(|e| CliError::input(file.display().to_string(), &e.to_string()))
+        };
         Ok(VerifyOptions {
+            endorsements: self
+                .endorsements
+                .as_ref()
+                .map(endorsements)
+                .transpose()?
+                .unwrap_or_default(),
             service_certificate: self.service_cert.as_deref().map(read).transpose()?,
             checkpoint: self.checkpoint.as_ref().map(checkpoint).transpose()?,
             committed_only: self.committed_only,

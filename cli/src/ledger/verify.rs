@@ -4,7 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use clap::Args;
-use ledger_tools::{Anchor, Legitimacy, Report, TxId, judge_directory, verify_directory};
+use ledger_tools::{
+    Anchor, Legitimacy, Report, TxId, judge_directory, verify_directory, verify_from_snapshot,
+};
 use serde::Serialize;
 
 use super::source::{Source, left_open};
@@ -21,6 +23,10 @@ pub(crate) struct Arguments {
     /// Leave out the replay of governance: say only that the service signed every byte, not that members decided what it says.
     #[arg(long)]
     integrity_only: bool,
+    /// Start from this snapshot, which the given service must have signed: the ledger's files before it may be missing. Governance cannot
+    /// be replayed then.
+    #[arg(long, value_name = "FILE", requires_all = ["service_cert", "integrity_only"])]
+    snapshot: Option<PathBuf>,
 }
 
 /// What was found.
@@ -35,7 +41,13 @@ struct Found {
 pub(crate) fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), CliError> {
     let Source { directory, terms } = &arguments.source;
     let options = terms.options()?;
-    let found = if arguments.integrity_only {
+    let found = if let Some(file) = &arguments.snapshot {
+        let snapshot = fs::read(file).map_err(CliError::file(file))?;
+        Found {
+            report: verify_from_snapshot(directory, &snapshot, &options)?,
+            governance: None,
+        }
+    } else if arguments.integrity_only {
         Found {
             report: verify_directory(directory, &options)?,
             governance: None,
@@ -113,8 +125,12 @@ fn text(found: &Found) -> String {
     } else {
         ""
     };
+    let from = match &found.report.from_snapshot {
+        Some(snapshot) => format!(", from the snapshot at {snapshot} on"),
+        None => String::new(),
+    };
     let mut text = format!(
-        "verified until {until}\n{entries} entries in {chunks} files, {signatures} signatures ({cose_signatures} with COSE)\n\
+        "verified until {until}{from}\n{entries} entries in {chunks} files, {signatures} signatures ({cose_signatures} with COSE)\n\
          service identity {identity}{pinned}"
     );
     if let Some(governance) = &found.governance {

@@ -154,6 +154,12 @@ impl<'e> Judge<'e> {
         &self.tables
     }
 
+    /// What was found so far.
+    #[must_use]
+    pub const fn found(&self) -> &Legitimacy {
+        &self.found
+    }
+
     /// The result.
     #[must_use]
     pub fn finish(self) -> Legitimacy {

@@ -85,6 +85,12 @@ impl Timeline {
         self.events
     }
 
+    /// What came since it was taken last.
+    pub fn take(&mut self) -> Vec<Event> {
+        self.undated = 0;
+        std::mem::take(&mut self.events)
+    }
+
     fn section(&self, entry: &Entry<'_>, section: &MapSection<'_>, found: &mut Vec<What>) {
         if let Some((_, kind)) = table::CODE.iter().find(|(name, _)| *name == section.name) {
             code(kind, section, found);

@@ -3,7 +3,7 @@
 //! ```cddl
 //! receipt = {
 //!   cert: tstr,                      ; PEM of the node that signed
-//!   node_id: tstr,                   ; SHA-256 of its public key, hexadecimal
+//!   node_id: tstr,                   ; SHA-256 of its public key, hexadecimal; of its certificate in 1.x
 //!   signature: tstr,                 ; base64 of ECDSA in DER over the root
 //!   proof: [* { left: tstr // right: tstr }],
 //!   (leaf_components: { write_set_digest: tstr, commit_evidence: tstr, ? claims_digest: tstr } // leaf: tstr),
@@ -15,7 +15,7 @@
 //! |---|---|
 //! | REC-01 | the receipt has this form, with a leaf or its components, not both |
 //! | REC-02 | the root that leaf and proof lead to is signed by the node |
-//! | REC-03 | the node id is the digest of the node's key |
+//! | REC-03 | the node id is the digest of the node's key; in receipts of CCF 1.x, of its certificate |
 //! | REC-04 | the node's certificate leads over the endorsements to the trusted service certificate |
 //! | REC-05 | the receipt is for the transaction that was asked for |
 
@@ -140,7 +140,7 @@ impl UnverifiedReceipt {
             .map_err(|error| form(format!("signature: {error}")))?;
         node.verify_root(&root, &signature)
             .map_err(|_| ReceiptError::Signature { root })?;
-        if self.node_id != node.id() {
+        if !node.names_node(&self.cert, &self.node_id) {
             return Err(ReceiptError::NodeId {
                 got: self.node_id.clone(),
                 want: node.id(),
@@ -153,7 +153,7 @@ impl UnverifiedReceipt {
             claims_digest: components.and_then(|components| components.claims_digest),
             write_set_digest: components.map(|components| components.write_set_digest),
             root,
-            node_id: node.id(),
+            node_id: self.node_id.clone(),
         })
     }
 

@@ -9,6 +9,8 @@ mod json;
 pub use cose::{CoseReceipt, CoseReceiptError};
 pub use json::{ReceiptError, UnverifiedReceipt, VerifiedReceipt};
 
+use std::collections::BTreeMap;
+
 use json::LeafComponents;
 
 use crate::entry::Entry;
@@ -25,9 +27,14 @@ pub enum MakeReceiptError {
     /// The entry that should cover the transaction is no signature, or not a readable one.
     #[error("the covering entry: {0}")]
     Signature(String),
-    /// Signatures of CCF 1.x do not carry the certificate that a receipt needs.
-    #[error("the covering signature carries no certificate, as those of CCF 1.x")]
-    NoCertificate,
+    /// Signatures of CCF 1.x do not carry the certificate that a receipt needs, and the ledger before it was not read.
+    #[error(
+        "the covering signature carries no certificate, as those of CCF 1.x; that of node {node} stands in the node's row"
+    )]
+    NoCertificate {
+        /// Id of the node that signed.
+        node: String,
+    },
     /// The signature's tree does not reach back to the transaction.
     #[error(transparent)]
     Tree(#[from] TreeError),
@@ -47,6 +54,12 @@ pub enum MakeReceiptError {
     OldEntry,
 }
 
+/// The certificates of nodes that an entry records as CCF 1.x did, PEM by node id: for [`Covering::with_certificates`].
+#[must_use]
+pub fn recorded_certificates(entry: &Entry<'_>) -> BTreeMap<String, String> {
+    crate::verify::recorded_certificates(entry)
+}
+
 /// The first signature behind a transaction, which makes the transaction's receipt.
 pub struct Covering {
     row: SignatureRow,
@@ -61,6 +74,18 @@ impl Covering {
     /// # Errors
     /// [`MakeReceiptError::Signature`], [`MakeReceiptError::NoCertificate`].
     pub fn of(signature: &Entry<'_>) -> Result<Self, MakeReceiptError> {
+        Self::with_certificates(signature, &BTreeMap::new())
+    }
+
+    /// As [`Covering::of`], also for a signature of CCF 1.x, which carries no certificate. `certificates` are those that the
+    /// ledger recorded before it, PEM by node id: [`recorded_certificates`].
+    ///
+    /// # Errors
+    /// [`MakeReceiptError::Signature`], [`MakeReceiptError::NoCertificate`].
+    pub fn with_certificates(
+        signature: &Entry<'_>,
+        certificates: &BTreeMap<String, String>,
+    ) -> Result<Self, MakeReceiptError> {
         let value = |map: &str| {
             let section = signature.section(map);
             section.and_then(|section| section.value(&SINGLE_KEY))
@@ -70,8 +95,15 @@ impl Covering {
         let tree = value(TREE_MAP).ok_or_else(|| wrong(&"it has no tree"))?;
         let cose = value(COSE_SIGNATURES_MAP).map(cose_of_row).transpose();
         let mut row: SignatureRow = serde_json::from_slice(signed).map_err(|e| wrong(&e))?;
+        let certificate = row
+            .cert
+            .take()
+            .or_else(|| certificates.get(&row.node).cloned());
+        let missing = || MakeReceiptError::NoCertificate {
+            node: row.node.clone(),
+        };
         Ok(Self {
-            certificate: row.cert.take().ok_or(MakeReceiptError::NoCertificate)?,
+            certificate: certificate.ok_or_else(missing)?,
             row,
             tree: MerkleTree::deserialise(tree).map_err(|e| wrong(&e))?,
             cose: cose.map_err(|e| wrong(&e))?,

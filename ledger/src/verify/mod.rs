@@ -18,7 +18,7 @@ mod walk;
 pub use check::{Check, Fault, Located, Place};
 pub use report::{Anchor, Report, Verdict};
 pub use scan::Stretch;
-pub(crate) use service::FOLLOWED_BY_SNAPSHOTS;
+pub(crate) use service::{FOLLOWED_BY_SNAPSHOTS, recorded_certificates};
 pub use signature::PendingSignature;
 pub use walk::{Trust, Walk, entry_fault, layout_fault};
 

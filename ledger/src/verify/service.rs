@@ -1,6 +1,6 @@
 //! What a ledger says of the service and its nodes, as far as signatures depend on it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -22,7 +22,7 @@ pub(super) const SERVICE_INFO: &str = "public:ccf.gov.service.info";
 pub(crate) const FOLLOWED_BY_SNAPSHOTS: [&str; 3] = [NODES_CERTIFICATES, NODES_INFO, SERVICE_INFO];
 
 /// Tables that the rules on signatures read.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Tables {
     nodes: HashMap<String, Node>,
     service: Option<Service>,
@@ -31,7 +31,7 @@ pub(super) struct Tables {
     pub(super) empty_endorsements: u64,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Node {
     status: String,
     certificate: Option<String>,
@@ -39,6 +39,7 @@ struct Node {
     verified: Option<Arc<PublicKey>>,
 }
 
+#[derive(Clone)]
 struct Service {
     status: String,
     certificate: String,
@@ -271,14 +272,27 @@ impl Tables {
     }
 }
 
+/// The certificates of nodes, PEM by node id, that this entry records as 1.x did: in the rows of [`NODES_INFO`].
+pub(crate) fn recorded_certificates(entry: &Entry<'_>) -> BTreeMap<String, String> {
+    let section = entry.section(NODES_INFO);
+    let rows = section
+        .into_iter()
+        .flat_map(|section| section.writes.iter());
+    let certificate = |row: &[u8]| {
+        let row: NodeRow = serde_json::from_slice(row).ok()?;
+        pem_of_json(row.cert.as_ref()?)
+    };
+    rows.filter_map(|(id, row)| Some((text(id), certificate(row)?)))
+        .collect()
+}
+
 /// The key in a node's certificate, if it is the one the node is named after and the service issued the certificate.
 fn endorsed_key(node: &Node, id: &str, service: Option<&Service>) -> Result<PublicKey, Fault> {
     let missing = || Check::NodeCertificate.fault("no certificate", format!("one of {id}"));
     let pem = node.certificate.as_ref().ok_or_else(missing)?;
     let key = PublicKey::of_certificate(pem)
         .map_err(|e| Check::NodeCertificate.fault(e.to_string(), "a node certificate"))?;
-    // 1.x named nodes after their certificate.
-    if key.id() != id && certificate_id(pem).as_deref() != Some(id) {
+    if !key.names_node(pem, id) {
         return Err(Check::NodeCertificate.fault(key.id(), id));
     }
     let service = service.ok_or_else(|| Check::NodeEndorsement.fault("no service", "one"))?;
@@ -323,10 +337,4 @@ fn pem_of_json(value: &serde_json::Value) -> Option<String> {
         }
         _ => None,
     }
-}
-
-fn certificate_id(pem: &str) -> Option<String> {
-    crate::pem::decode(pem, &["CERTIFICATE"])
-        .ok()
-        .map(|(_, der)| Digest::of(&der).to_hex())
 }

@@ -10,6 +10,7 @@ use crate::merkle::MerkleTree;
 /// Leaves kept since the last signature. A ledger with more between two signatures has its serialised tree hashed instead.
 const MOST_LEAVES: usize = 1 << 18;
 
+#[derive(Clone)]
 pub(super) struct Tree {
     edge: Frontier,
     /// The edge before the last signature, `None` for the empty tree before the first.

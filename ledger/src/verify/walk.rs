@@ -28,7 +28,9 @@ pub struct Trust {
     pub checkpoint: Option<Checkpoint>,
 }
 
-/// The walk. Give it the stretches of every chunk in order, verify the signatures it leaves, then [`Self::finish`].
+/// The walk. Give it the stretches of every chunk in order, verify the signatures it leaves, then [`Self::finish`]. A clone
+/// goes on by itself: who watches a growing ledger keeps a walk to where files are complete.
+#[derive(Clone)]
 pub struct Walk {
     trust: Trust,
     tree: Tree,
@@ -41,6 +43,7 @@ pub struct Walk {
 }
 
 /// What a checkpoint needs of the last signature.
+#[derive(Clone)]
 struct LastSignature {
     row: SignatureRow,
     cose: Option<Vec<u8>>,
@@ -86,6 +89,21 @@ impl Walk {
     #[must_use]
     pub fn next_seqno(&self) -> Seqno {
         self.tree.last().next()
+    }
+
+    /// Entries walked so far.
+    #[must_use]
+    pub const fn entries(&self) -> u64 {
+        self.report.entries
+    }
+
+    /// From here on the ledger has to hold this checkpoint, instead of one that was given before. One that the walk is
+    /// past already is not looked at.
+    pub fn hold_to(&mut self, checkpoint: Checkpoint) {
+        if checkpoint.txid.seqno >= self.next_seqno() {
+            self.trust.checkpoint = Some(checkpoint);
+            self.checkpoint_passed = false;
+        }
     }
 
     /// Position before which the root is wanted, for [`Stretch::scan`].
