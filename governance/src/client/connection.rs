@@ -28,9 +28,7 @@ const MAX_RESPONSE: usize = 64 << 20;
 /// Where a service is, what it must prove, and as whom to call it. Cheap to clone.
 #[derive(Clone)]
 pub struct Endpoint {
-    address: String,
-    host: HeaderValue,
-    server_name: ServerName<'static>,
+    place: Place,
     tls: TlsConnector,
     timeout: Duration,
 }
@@ -61,6 +59,47 @@ impl Endpoint {
         service_certificate: &str,
         identity: Option<&Identity>,
     ) -> Result<Self, ClientError> {
+        let place = Place::parse(url)?;
+        let config = client_config(service_certificate, identity)?;
+        Ok(Self {
+            place,
+            tls: TlsConnector::from(Arc::new(config)),
+            timeout: DEFAULT_TIMEOUT,
+        })
+    }
+
+    /// Another node of the same service, called as the same caller.
+    pub(super) fn elsewhere(&self, url: &str) -> Result<Self, ClientError> {
+        Ok(Self {
+            place: Place::parse(url)?,
+            tls: self.tls.clone(),
+            timeout: self.timeout,
+        })
+    }
+
+    /// With another time limit for connecting and for each answer. The default is 30 seconds.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> &str {
+        &self.place.address
+    }
+}
+
+/// What `https://host:port` says.
+#[derive(Clone)]
+struct Place {
+    address: String,
+    host: HeaderValue,
+    server_name: ServerName<'static>,
+}
+
+impl Place {
+    fn parse(url: &str) -> Result<Self, ClientError> {
         let error = || ClientError::Url {
             got: url.to_owned(),
         };
@@ -82,21 +121,7 @@ impl Endpoint {
             address: format!("{}:{port}", authority.host()),
             host: HeaderValue::from_str(authority.as_str()).map_err(|_| error())?,
             server_name: ServerName::try_from(name.to_owned()).map_err(|_| error())?,
-            tls: TlsConnector::from(Arc::new(client_config(service_certificate, identity)?)),
-            timeout: DEFAULT_TIMEOUT,
         })
-    }
-
-    /// With another time limit for connecting and for each answer. The default is 30 seconds.
-    #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    /// Host and port.
-    pub fn address(&self) -> &str {
-        &self.address
     }
 }
 
@@ -114,17 +139,17 @@ impl Connection {
     /// [`ClientError::Connect`] or [`ClientError::Timeout`].
     pub async fn open(endpoint: &Endpoint) -> Result<Self, ClientError> {
         let connect = |source: io::Error| ClientError::Connect {
-            address: endpoint.address.clone(),
+            address: endpoint.place.address.clone(),
             source,
         };
         let open = async {
-            let stream = TcpStream::connect(&endpoint.address)
+            let stream = TcpStream::connect(&endpoint.place.address)
                 .await
                 .map_err(connect)?;
             stream.set_nodelay(true).map_err(connect)?;
             let stream = endpoint
                 .tls
-                .connect(endpoint.server_name.clone(), stream)
+                .connect(endpoint.place.server_name.clone(), stream)
                 .await
                 .map_err(connect)?;
             let (sender, connection) = handshake(TokioIo::new(stream))
@@ -134,7 +159,7 @@ impl Connection {
             tokio::spawn(connection);
             Ok(Self {
                 sender,
-                host: endpoint.host.clone(),
+                host: endpoint.place.host.clone(),
                 timeout: endpoint.timeout,
             })
         };

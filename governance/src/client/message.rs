@@ -1,7 +1,7 @@
 //! Requests and answers.
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName};
+use http::header::{CONTENT_TYPE, HeaderName, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -138,6 +138,23 @@ impl Response {
             .ok()?
             .parse()
             .ok()
+    }
+
+    /// `https://host:port` of the node that is to be asked for `path` instead. A redirection to anything but the same request elsewhere is an answer
+    /// like others, for whoever asked to judge.
+    pub(super) fn sent_on(&self, path: &str) -> Option<String> {
+        let sent_on = [
+            StatusCode::TEMPORARY_REDIRECT,
+            StatusCode::PERMANENT_REDIRECT,
+        ];
+        if !sent_on.contains(&self.status) {
+            return None;
+        }
+        let location = self.headers.get(LOCATION)?.to_str().ok()?;
+        let (scheme, rest) = location.split_once("://")?;
+        let authority = rest.strip_suffix(path)?;
+        let is_authority = !authority.is_empty() && !authority.contains(['/', '?', '#', '@']);
+        (scheme == "https" && is_authority).then(|| format!("https://{authority}"))
     }
 
     /// The body as text.

@@ -3,6 +3,9 @@
 //! It trusts exactly the service certificate it was given: the chain must lead from the node's certificate to it, and no other
 //! root counts. [`Client`] is blocking and keeps its connection; [`Connection`] is the asynchronous connection underneath, for
 //! programs that hold many.
+//!
+//! A node that is not the primary may send a request on (307, 308). [`Client`] goes with it, and only to where the same request is
+//! asked for again over TLS and the node proves to be of the same service: nothing is sent, credentials least of all, before it has.
 
 mod connection;
 mod error;
@@ -27,17 +30,28 @@ use crate::ids::TxId;
 /// How long a write may take from its answer to its commit.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How often one request is sent on. More than once happens when the primary changes meanwhile.
+const MAX_REDIRECTS: usize = 4;
+
 /// How long a receipt may take to be fetched from the ledger.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A blocking client with one connection, which it keeps and reopens as needed. Threads that share it take turns.
+/// A blocking client that keeps its connection, and that to the node requests were last sent on to. Threads that share it take turns.
 ///
 /// Must not be used from within an asynchronous runtime; use [`Connection`] there.
 pub struct Client {
     endpoint: Endpoint,
     authorization: Option<HeaderValue>,
     runtime: Runtime,
-    connection: Mutex<Option<Connection>>,
+    connections: Mutex<Connections>,
+}
+
+/// Connections that are kept between requests.
+#[derive(Default)]
+struct Connections {
+    home: Option<Connection>,
+    /// To the node that requests were last sent on to, with its address.
+    elsewhere: Option<(String, Connection)>,
 }
 
 impl Client {
@@ -74,7 +88,7 @@ impl Client {
             endpoint,
             authorization: None,
             runtime,
-            connection: Mutex::new(None),
+            connections: Mutex::default(),
         })
     }
 
@@ -95,7 +109,8 @@ impl Client {
         &self.endpoint
     }
 
-    /// Sends a request and returns the answer, whatever its status.
+    /// Sends a request and returns the answer, whatever its status. Where a node sends the same request on to another node of the service,
+    /// it is that node's answer.
     ///
     /// # Errors
     /// [`ClientError`] when no answer came.
@@ -104,28 +119,29 @@ impl Client {
             Some(value) => request.header(AUTHORIZATION, value.clone()),
             None => request,
         };
-        // A thread that panicked while holding the lock can only have left a connection behind, which is checked before use.
+        // A thread that panicked while holding the lock can only have left connections behind, which are checked before use.
         let mut kept = self
-            .connection
+            .connections
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         self.runtime.block_on(async {
-            // Lets the connection's task see that the service has closed it meanwhile.
+            // Lets the connections' tasks see that the service has closed them meanwhile.
             tokio::task::yield_now().await;
-            let mut connection = match kept.take() {
-                Some(connection) if connection.is_open() => connection,
-                _ => Connection::open(&self.endpoint).await?,
-            };
-            let response = match connection.try_send(request).await {
-                Ok(response) => response,
-                // The service closed the connection before it took the request: once more, on a new one.
-                Err((ClientError::Http(_), Some(request))) => {
-                    connection = Connection::open(&self.endpoint).await?;
-                    connection.send(request).await?
-                }
-                Err((error, _)) => return Err(error),
-            };
-            *kept = Some(connection);
+            let home = kept.home.take();
+            let (mut response, connection) = ask(&self.endpoint, home, request.clone()).await?;
+            kept.home = Some(connection);
+            for _ in 0..MAX_REDIRECTS {
+                let Some(url) = response.sent_on(request.path()) else {
+                    break;
+                };
+                let endpoint = self.endpoint.elsewhere(&url)?;
+                let known = kept.elsewhere.take();
+                let known = known.filter(|(address, _)| address == endpoint.address());
+                let known = known.map(|(_, connection)| connection);
+                let (answer, connection) = ask(&endpoint, known, request.clone()).await?;
+                kept.elsewhere = Some((endpoint.address().to_owned(), connection));
+                response = answer;
+            }
             Ok(response)
         })
     }
@@ -209,6 +225,28 @@ impl Client {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
+}
+
+/// Sends a request over the connection that was kept, if it can still be used, else over a new one.
+async fn ask(
+    endpoint: &Endpoint,
+    kept: Option<Connection>,
+    request: Request,
+) -> Result<(Response, Connection), ClientError> {
+    let mut connection = match kept {
+        Some(connection) if connection.is_open() => connection,
+        _ => Connection::open(endpoint).await?,
+    };
+    let response = match connection.try_send(request).await {
+        Ok(response) => response,
+        // The service closed the connection before it took the request: once more, on a new one.
+        Err((ClientError::Http(_), Some(request))) => {
+            connection = Connection::open(endpoint).await?;
+            connection.send(request).await?
+        }
+        Err((error, _)) => return Err(error),
+    };
+    Ok((response, connection))
 }
 
 /// Checks that a text can stand as one segment of a path. Contract ids and secret names are compared as sent, without percent

@@ -75,7 +75,7 @@ struct Server {
 }
 
 /// A service certificate and a node certificate issued by it, for 127.0.0.1.
-fn certificates() -> (String, CertificateDer<'static>, PrivateKeyDer<'static>) {
+fn certificates() -> Certificates {
     let service_key = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
     let mut service = CertificateParams::default();
     service.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
@@ -94,9 +94,20 @@ fn certificates() -> (String, CertificateDer<'static>, PrivateKeyDer<'static>) {
     )
 }
 
-/// Answers each request with `answer(caller id or "-", request line and body)`; closes a connection after `requests` of them.
+/// A server with certificates of its own, as [`serve_as`].
 fn serve(requests: usize, answer: impl Fn(&str, &str) -> String + Send + 'static) -> Server {
-    let (certificate, node, key) = certificates();
+    serve_as(certificates(), requests, answer)
+}
+
+/// What a node of a service has: the service certificate, and its own with the key.
+type Certificates = (String, CertificateDer<'static>, PrivateKeyDer<'static>);
+
+/// Answers each request with `answer(caller id or "-", request line and body)`; closes a connection after `requests` of them.
+fn serve_as(
+    (certificate, node, key): Certificates,
+    requests: usize,
+    answer: impl Fn(&str, &str) -> String + Send + 'static,
+) -> Server {
     let config = ServerConfig::builder_with_provider(Arc::new(
         rustls::crypto::aws_lc_rs::default_provider(),
     ))
@@ -235,6 +246,100 @@ fn a_node_of_another_service_is_refused() {
         client.send(Request::get("/")),
         Err(ClientError::Connect { .. })
     ));
+}
+
+/// Two nodes with the same certificates; the first sends everything on to where `to` says the second's address is.
+fn two_nodes(to: impl Fn(&str) -> String) -> (Server, Server) {
+    let (certificate, node, key) = certificates();
+    let same = (certificate.clone(), node.clone(), key.clone_key());
+    let primary = serve_as(same, 100, echo);
+    let location = to(&primary.url);
+    let backup = serve_as((certificate, node, key), 100, move |_, _| {
+        reply(
+            "307 TEMPORARY_REDIRECT",
+            &format!("location: {location}\r\n"),
+            "",
+        )
+    });
+    (backup, primary)
+}
+
+#[test]
+fn a_request_that_is_sent_on_reaches_the_other_node_as_it_was() {
+    let (backup, primary) = two_nodes(|url| format!("{url}/app/x?a=1"));
+    let identity = Identity::generate("party", Duration::from_secs(3600)).unwrap();
+    let client = Client::with_identity(&backup.url, &backup.certificate, &identity)
+        .unwrap()
+        .with_bearer_token("a.b.c")
+        .unwrap();
+    for _ in 0..3 {
+        let request = Request::put("/app/x?a=1").json(&[1]).unwrap();
+        assert_eq!(
+            client.send(request).unwrap().text().unwrap(),
+            format!("{} PUT /app/x?a=1 HTTP/1.1 Bearer a.b.c[1]", identity.id())
+        );
+    }
+    // Both connections are kept.
+    assert_eq!(backup.connections.load(Ordering::SeqCst), 1);
+    assert_eq!(primary.connections.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn nothing_is_sent_on_to_who_is_not_of_the_service() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let stranger = serve(100, move |caller, request| {
+        count.fetch_add(1, Ordering::SeqCst);
+        echo(caller, request)
+    });
+    let location = format!("location: {}/app/x\r\n", stranger.url);
+    let node = serve(100, move |_, _| {
+        reply("307 TEMPORARY_REDIRECT", &location, "")
+    });
+    let client = Client::new(&node.url, &node.certificate)
+        .unwrap()
+        .with_bearer_token("a.b.c")
+        .unwrap();
+    let error = client.send(Request::get("/app/x")).unwrap_err();
+    assert!(matches!(error, ClientError::Connect { .. }), "{error}");
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn only_the_same_request_is_sent_on() {
+    for to in [
+        |url: &str| format!("{url}/app/y"),
+        |url: &str| format!("{url}/app/x?a=1"),
+        |url: &str| format!("{url}/other/app/x"),
+        |url: &str| format!("{}/app/x", url.replace("https", "http")),
+        |url: &str| format!("{}/app/x", url.replace("https://", "https://a@")),
+        |_: &str| "/app/x".to_owned(),
+        |_: &str| "https:///app/x".to_owned(),
+    ] {
+        let (backup, primary) = two_nodes(to);
+        let client = Client::new(&backup.url, &backup.certificate).unwrap();
+        let answer = client.exchange(Request::get("/app/x")).unwrap();
+        assert_eq!(answer.status().as_u16(), 307, "{}", to(&primary.url));
+        assert_eq!(primary.connections.load(Ordering::SeqCst), 0);
+    }
+}
+
+#[test]
+fn a_request_is_not_sent_on_for_ever() {
+    let url = Arc::new(std::sync::OnceLock::<String>::new());
+    let itself = url.clone();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let node = serve(1, move |_, _| {
+        count.fetch_add(1, Ordering::SeqCst);
+        let location = format!("location: {}/app/x\r\n", itself.get().unwrap());
+        reply("307 TEMPORARY_REDIRECT", &location, "")
+    });
+    url.set(node.url.clone()).unwrap();
+    let client = Client::new(&node.url, &node.certificate).unwrap();
+    let error = client.send(Request::get("/app/x")).unwrap_err();
+    assert_eq!(error.service().unwrap().status.as_u16(), 307);
+    assert_eq!(asked.load(Ordering::SeqCst), 1 + MAX_REDIRECTS);
 }
 
 #[test]
