@@ -24,6 +24,7 @@ use ccf_rs::{Auth, Endpoints};
 use crate::App;
 use crate::callers::{NOT_ACTIVE, NOT_REGISTERED, PEOPLE, PEOPLE_OR_ANYONE};
 use crate::envelope::{self, Envelope};
+use crate::freshness;
 use crate::membership;
 use crate::options::Status;
 use crate::paging::Paging;
@@ -198,6 +199,7 @@ fn consents(endpoints: Endpoints<App>) -> Endpoints<App> {
             "/contracts/{contractId}/userdocuments/{documentId}/runtimeoptions/{option}/status",
             consent::status,
         )
+        .forwarding(freshness::WHERE_ISSUED)
         .auth(PEOPLE_OR_ANYONE)
         .summary("Status of a user document's runtime option; with evidence: consent check")
         .optional_body::<Envelope>()

@@ -18,6 +18,7 @@ use crate::callers::{NOT_REGISTERED, PEOPLE_OR_ANYONE, registered};
 use crate::contracts;
 use crate::delegates;
 use crate::envelope::{self, Envelope};
+use crate::freshness;
 use crate::ids::ContractId;
 use crate::options;
 use crate::platform;
@@ -26,6 +27,7 @@ use crate::policies::{self, Source};
 pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
     endpoints
         .post("/contracts/{contractId}/cleanroompolicy/explain", explain)
+        .forwarding(freshness::WHERE_ISSUED)
         .auth(PEOPLE_OR_ANYONE)
         .summary("Explain whether evidence is admitted under a contract, and why")
         .body::<Question>()

@@ -22,11 +22,13 @@ use crate::governed;
 use crate::ids::{ContractId, composite};
 use crate::json::given;
 
+/// Only the node that issued a challenge knows it again. That is the primary, as long as it is one: whatever takes a challenge goes there.
+pub(crate) const WHERE_ISSUED: Forwarding = Forwarding::Always;
+
 pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
     endpoints
         .post("/contracts/{contractId}/challenge", issue)
-        // Only the node that issued a challenge knows it again.
-        .forwarding(Forwarding::Always)
+        .forwarding(WHERE_ISSUED)
         .summary("Ask for a challenge that fresh evidence answers")
         .reply::<Challenge>()
         .refuses([(503, "ChallengesNotAvailable")])

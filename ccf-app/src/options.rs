@@ -22,6 +22,7 @@ use crate::callers::{
 use crate::contracts;
 use crate::envelope::{self, Envelope};
 use crate::flags::{DISABLED, ENABLED, Flags};
+use crate::freshness;
 use crate::ids::ContractId;
 use crate::policies;
 use crate::proposals;
@@ -32,6 +33,7 @@ pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
             "/contracts/{contractId}/runtimeoptions/{option}/status",
             status,
         )
+        .forwarding(freshness::WHERE_ISSUED)
         .auth(PEOPLE_OR_ANYONE)
         .summary("Status of a contract's runtime option; with evidence: consent check")
         .optional_body::<Envelope>()
