@@ -8,13 +8,11 @@
 use std::time::{Duration, Instant};
 
 use attestation::simulated;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use governance::Identity;
 use governance::clean_room::CleanRoom;
 use governance::client::{Connection, Endpoint, Request};
 use governance::member::Actions;
-use serde_json::{Value, json};
+use serde_json::json;
 use tests::scene::{CONTRACT, Scene};
 use tests::service::{Host, Service};
 use tokio::runtime::Builder;
@@ -99,20 +97,12 @@ fn number(name: &str, otherwise: usize) -> usize {
 
 /// Signed events of the agreed code, each with an id of its own.
 fn events(scene: &Scene, count: usize) -> Vec<Request> {
-    let envelope: Value = serde_json::from_slice(&scene.room.request_body().unwrap()).unwrap();
-    let key = scene.room.key();
-    (0..count)
-        .map(|n| {
-            let data = json!({ "row": n }).to_string();
-            let mut event = envelope.clone();
-            event["sign"] = json!({
-                "publicKey": STANDARD.encode(key.public_key_pem()),
-                "signature": STANDARD.encode(key.sign(data.as_bytes()).unwrap()),
-            });
-            event["data"] = STANDARD.encode(&data).into();
-            event["timestamp"] = (1_780_000_000_000 + n).to_string().into();
-            let path = format!("/app/contracts/{CONTRACT}/events?id=e{n}");
-            Request::put(path).json(&event).unwrap()
+    let start = 1_780_000_000_000;
+    (start..)
+        .take(count)
+        .map(|time| {
+            let row = time - start;
+            scene.event(&format!("e{row}"), &json!({ "row": row }), time)
         })
         .collect()
 }

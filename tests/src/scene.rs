@@ -1,15 +1,18 @@
 //! A consortium at the point where releases happen: open service, accepted contract, policy, secret, clean rooms.
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use attestation::{ClientKey, HostData, simulated};
+use attestation::{ClientKey, HostData, ReportData, simulated};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use governance::clean_room::CleanRoom;
+use governance::client::{Request, Response};
 use governance::member::Actions;
 use governance::policies::host_data_policy;
 use governance::secrets::SecretText;
 use governance::{Identity, Member};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::service::{Host, Service};
 
@@ -47,12 +50,20 @@ impl Scene {
     /// # Panics
     /// When anything fails.
     pub fn on(host: &Host) -> Self {
+        Self::on_with(host, |_| {})
+    }
+
+    /// As [`Scene::on`], with the node's configuration changed.
+    ///
+    /// # Panics
+    /// When anything fails.
+    pub fn on_with(host: &Host, change: impl FnOnce(&mut Value)) -> Self {
         let founders = ["member0", "member1"].map(|name| {
             let identity = Identity::generate(name, Duration::from_secs(3600)).unwrap();
             identity.with_encryption_key().unwrap()
         });
         let founders: Vec<&Identity> = founders.iter().collect();
-        let service = Service::start(host, &founders);
+        let service = Service::start_with(host, &founders, change);
         let members = service.open(&founders);
         let platform = simulated::Platform::default();
         let room = start(&service, &platform, [0xa1; 32]);
@@ -90,9 +101,113 @@ impl Scene {
     /// # Panics
     /// Never in practice: a key is read back as it was written.
     pub fn room_at(&self, service: &Service) -> CleanRoom {
-        let key = self.room.key().private_key_pem().unwrap();
+        Self::at(service, &self.room, [0xa1; 32])
+    }
+
+    /// The clean room with other code, at another service.
+    ///
+    /// # Panics
+    /// As [`Scene::room_at`].
+    pub fn intruder_at(&self, service: &Service) -> CleanRoom {
+        Self::at(service, &self.intruder, [0x0b; 32])
+    }
+
+    fn at(service: &Service, room: &CleanRoom, host_data: [u8; 32]) -> CleanRoom {
+        let key = room.key().private_key_pem().unwrap();
         let key = ClientKey::from_pem(key.as_bytes()).unwrap();
-        with_key(service, &simulated::Platform::default(), key, [0xa1; 32])
+        with_key(service, &simulated::Platform::default(), key, host_data)
+    }
+
+    /// Members enable an issuer of tokens for the subject `workload`, and make a key for it.
+    ///
+    /// # Panics
+    /// When they cannot.
+    pub fn enable_tokens(&self) {
+        let url = json!({ "issuer_url": "https://issuer.example.com" });
+        let options = json!({ "tokenSubjects": ["workload"] });
+        let options = json!({ "contractId": CONTRACT, "options": options });
+        let actions = Actions::new()
+            .action("enable_oidc_issuer", json!({ "kid": "k" }))
+            .action("set_oidc_issuer_url", url)
+            .action("set_contract_options", options);
+        self.service.accept(&self.members, &actions);
+        let key = Request::post("/app/oidc/generateSigningKey");
+        self.members[0].client().write(key).unwrap();
+    }
+
+    /// The agreed code's request for a token, with a lifetime of five minutes from now.
+    ///
+    /// # Panics
+    /// Never in practice: the request has a JSON form.
+    pub fn token_request(&self, sub: &str) -> Request {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let now = now.as_secs();
+        let path = format!(
+            "/app/contracts/{CONTRACT}/oauth/token?sub={sub}&tid=t&aud=a&jti=j&iat={now}&exp={}",
+            now + 300
+        );
+        Request::post(path).json(&self.envelope()).unwrap()
+    }
+
+    /// What was wrapped to the agreed code's key in an answer.
+    ///
+    /// # Panics
+    /// When it was not.
+    pub fn unwrapped(&self, answer: &Response) -> Vec<u8> {
+        let body: Value = answer.json().unwrap();
+        let wrapped = STANDARD.decode(body["value"].as_str().unwrap()).unwrap();
+        self.room.key().unwrap(&wrapped).unwrap().to_vec()
+    }
+
+    /// What the agreed code shows, as the body of a request.
+    ///
+    /// # Panics
+    /// Never in practice: it has a JSON form.
+    pub fn envelope(&self) -> Value {
+        serde_json::from_slice(&self.room.request_body().unwrap()).unwrap()
+    }
+
+    /// The same with a report that answers a challenge.
+    ///
+    /// # Panics
+    /// Never in practice: it has a JSON form.
+    pub fn answering(&self, challenge: &str) -> Value {
+        let key = self.room.key().public_key_pem().as_bytes();
+        let guest = simulated::Guest {
+            report_data: ReportData::answering(key, challenge.as_bytes()),
+            ..simulated::Guest::new([0xa1; 32].into(), key)
+        };
+        let evidence = simulated::Platform::default().evidence(&guest);
+        let mut envelope = self.envelope();
+        envelope["attestation"] = evidence.to_request();
+        envelope["challenge"] = challenge.into();
+        envelope
+    }
+
+    /// The same with a payload, signed.
+    ///
+    /// # Panics
+    /// Never in practice: the key signs anything.
+    pub fn signed(&self, payload: &[u8]) -> Value {
+        let key = self.room.key();
+        let mut envelope = self.envelope();
+        envelope["sign"] = json!({
+            "publicKey": STANDARD.encode(key.public_key_pem()),
+            "signature": STANDARD.encode(key.sign(payload).unwrap()),
+        });
+        envelope["data"] = STANDARD.encode(payload).into();
+        envelope
+    }
+
+    /// An event that the agreed code writes, at a time in milliseconds since 1970.
+    ///
+    /// # Panics
+    /// Never in practice: the request has a JSON form.
+    pub fn event(&self, id: &str, data: &Value, timestamp: u64) -> Request {
+        let mut event = self.signed(data.to_string().as_bytes());
+        event["timestamp"] = timestamp.to_string().into();
+        let path = format!("/app/contracts/{CONTRACT}/events?id={id}");
+        Request::put(path).json(&event).unwrap()
     }
 
     /// The path of the release.

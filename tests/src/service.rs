@@ -48,6 +48,11 @@ impl Host {
     /// The embedded node, which trusts the simulated platform.
     pub const EMBEDDED: Self = Self::Embedded { simulated: true };
 
+    /// Whether it is a node of CCF.
+    pub const fn is_ccf(&self) -> bool {
+        matches!(self, Self::Ccf { .. })
+    }
+
     fn command(&self) -> Command {
         match self {
             Self::Embedded { simulated } => {
@@ -128,6 +133,14 @@ impl Service {
     /// # Panics
     /// As [`Service::start`].
     pub fn join(&self, host: &Host) -> Self {
+        self.join_with(host, |_| {})
+    }
+
+    /// As [`Service::join`], with the configuration changed.
+    ///
+    /// # Panics
+    /// As [`Service::start`].
+    pub fn join_with(&self, host: &Host, change: impl FnOnce(&mut Value)) -> Self {
         let scratch = tempfile::tempdir().unwrap();
         fs::write(scratch.path().join("service_cert.pem"), &self.certificate).unwrap();
         let mut configuration = configuration();
@@ -138,6 +151,7 @@ impl Service {
             // Its ledger then begins where the service began.
             "fetch_recent_snapshot": false,
         });
+        change(&mut configuration);
         Self::begin(host, scratch, &configuration)
     }
 
@@ -503,6 +517,8 @@ fn configuration() -> Value {
         },
         // Backups notice soon that their primary is gone.
         "consensus": { "message_timeout": "100ms", "election_timeout": "4000ms" },
+        // What CCF has executed is committed once it is signed.
+        "ledger_signatures": { "delay": "100ms" },
         "ledger": { "directory": "ledger" },
         "snapshots": { "directory": "snapshots" },
         "output_files": { "rpc_addresses_file": "rpc_addresses" },

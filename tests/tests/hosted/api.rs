@@ -38,47 +38,16 @@ fn the_document_that_is_served_is_the_one_that_is_checked_in(host: &Host) {
 
 fn members_enable_an_issuer_and_agreed_code_gets_its_tokens(host: &Host) {
     let scene = Scene::on(host);
-    let actions = Actions::new()
-        .action("enable_oidc_issuer", json!({ "kid": "k" }))
-        .action(
-            "set_oidc_issuer_url",
-            json!({ "issuer_url": "https://issuer.example.com" }),
-        )
-        .action(
-            "set_contract_options",
-            json!({ "contractId": CONTRACT, "options": { "tokenSubjects": ["workload"] } }),
-        );
-    scene.service.accept(&scene.members, &actions);
+    scene.enable_tokens();
     let client = scene.members[0].client();
-    client
-        .send(Request::post("/app/oidc/generateSigningKey"))
-        .unwrap();
-
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_secs();
     let ask = |sub: &str| {
-        let path = format!(
-            "/app/contracts/{CONTRACT}/oauth/token?sub={sub}&tid=t&aud=a&jti=j&iat={now}&exp={}",
-            now + 300
-        );
-        let body: Value = serde_json::from_slice(&scene.room.request_body().unwrap()).unwrap();
-        scene
-            .service
-            .client()
-            .exchange(Request::post(path).json(&body).unwrap())
-            .unwrap()
+        let request = scene.token_request(sub);
+        scene.service.client().exchange(request).unwrap()
     };
     let granted = ask("workload");
-    let body: Value = granted.json().unwrap();
-    let wrapped = STANDARD.decode(body["value"].as_str().unwrap()).unwrap();
-    let token = scene.room.key().unwrap(&wrapped).unwrap();
-    let token = std::str::from_utf8(&token).unwrap();
-    let claims = URL_SAFE_NO_PAD
-        .decode(token.split('.').nth(1).unwrap())
-        .unwrap();
-    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    let token = String::from_utf8(scene.unwrapped(&granted)).unwrap();
+    let claims = token.split('.').nth(1).unwrap();
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
     assert_eq!(
         (&claims["sub"], &claims["contractId"]),
         (&json!("workload"), &json!(CONTRACT))
@@ -111,10 +80,11 @@ fn a_contract_has_its_authority_and_the_service_signs(host: &Host) {
         .action("enable_signing", json!({ "kid": "s" }));
     scene.service.accept(&scene.members, &actions);
     let client = scene.members[0].client();
-    let post = |path: &str, body: &Value| -> Value {
+    let send = |path: &str, body: &Value| {
         let request = Request::post(path.to_owned()).json(body).unwrap();
-        client.send(request).unwrap().json().unwrap()
+        client.send(request).unwrap()
     };
+    let post = |path: &str, body: &Value| -> Value { send(path, body).json().unwrap() };
     let ca = format!("/app/contracts/{CONTRACT}/ca");
     let made = post(&format!("{ca}/generateSigningKey"), &json!({}));
     assert_eq!(made, json!({ "requestId": "1" }));
@@ -123,31 +93,19 @@ fn a_contract_has_its_authority_and_the_service_signs(host: &Host) {
     let made = post("/app/signing/generateSigningKey", &json!({}));
     assert_eq!(made, json!({ "reqId": "1", "kid": "s-1" }));
 
-    let key = scene.room.key();
-    let unwrapped = |answer: &Value| -> Vec<u8> {
-        let wrapped = STANDARD.decode(answer["value"].as_str().unwrap()).unwrap();
-        key.unwrap(&wrapped).unwrap().to_vec()
-    };
-    let envelope =
-        || -> Value { serde_json::from_slice(&scene.room.request_body().unwrap()).unwrap() };
-    let mut sign = envelope();
+    let mut sign = scene.envelope();
     sign["payload"] = STANDARD.encode("a payload").into();
-    let signature = post(&format!("/app/contracts/{CONTRACT}/signing/sign"), &sign);
-    assert_eq!(STANDARD.decode(unwrapped(&signature)).unwrap().len(), 256);
+    let signature = send(&format!("/app/contracts/{CONTRACT}/signing/sign"), &sign);
+    let signature = STANDARD.decode(scene.unwrapped(&signature)).unwrap();
+    assert_eq!(signature.len(), 256);
 
     let request = json!({
-        "publicKey": key.public_key_pem(), "subjectName": "CN=room",
+        "publicKey": scene.room.key().public_key_pem(), "subjectName": "CN=room",
         "subjectAlternateNames": ["dNSName:localhost"], "validityPeriodDays": 1,
     });
-    let data = serde_json::to_vec(&request).unwrap();
-    let mut certify = envelope();
-    certify["data"] = STANDARD.encode(&data).into();
-    certify["sign"] = json!({
-        "publicKey": STANDARD.encode(key.public_key_pem()),
-        "signature": STANDARD.encode(key.sign(&data).unwrap()),
-    });
-    let certified = post(&format!("{ca}/generateEndorsedCert"), &certify);
-    let certified: Value = serde_json::from_slice(&unwrapped(&certified)).unwrap();
+    let certify = scene.signed(&serde_json::to_vec(&request).unwrap());
+    let certified = send(&format!("{ca}/generateEndorsedCert"), &certify);
+    let certified: Value = serde_json::from_slice(&scene.unwrapped(&certified)).unwrap();
     let certificate = certified["cert"].as_str().unwrap();
     assert!(
         certificate.starts_with("-----BEGIN CERTIFICATE-----"),

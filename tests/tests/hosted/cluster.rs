@@ -23,13 +23,36 @@ pub(crate) struct Cluster {
     pub(crate) scene: Scene,
     /// The others.
     pub(crate) backups: Vec<Service>,
+    /// The id of the first.
+    first: String,
 }
 
 impl Cluster {
     pub(crate) fn on(host: &Host) -> Self {
-        let scene = Scene::on(host);
-        let backups = (0..2).map(|_| join(&scene, host)).collect();
-        Self { scene, backups }
+        Self::on_with(host, |_, _| {})
+    }
+
+    /// As [`Cluster::on`], with the configuration of each node changed: 0 is the first, which the others join.
+    pub(crate) fn on_with(host: &Host, change: impl Fn(usize, &mut Value)) -> Self {
+        let scene = Scene::on_with(host, |configuration| change(0, configuration));
+        let joined = (1..3).map(|node| join(&scene, host, |it| change(node, it)));
+        let backups = joined.collect();
+        let first = primary(&scene.service).unwrap();
+        Self {
+            scene,
+            backups,
+            first,
+        }
+    }
+
+    /// Kills the first node and waits until the others agree on another primary.
+    pub(crate) fn lose_primary(&mut self) {
+        self.scene.service.kill();
+        until("another primary", || {
+            let known: Option<Vec<_>> = self.backups.iter().map(primary).collect();
+            let known = known?;
+            (known[0] == known[1] && known[0] != self.first).then_some(())
+        });
     }
 
     /// The nodes that live.
@@ -44,9 +67,9 @@ impl Cluster {
 }
 
 /// Adds a node and has the members trust it.
-fn join(scene: &Scene, host: &Host) -> Service {
+fn join(scene: &Scene, host: &Host, change: impl FnOnce(&mut Value)) -> Service {
     let client = scene.service.client();
-    let node = scene.service.join(host);
+    let node = scene.service.join_with(host, change);
     let pending = until("a pending node", || {
         let nodes = nodes(&client);
         let found = nodes.iter().find(|node| node["status"] == "Pending")?;
@@ -106,15 +129,14 @@ fn three_nodes_serve_outlive_their_primary_and_recover() {
         return;
     };
     let mut cluster = Cluster::on(&host);
-    let first = primary(&cluster.scene.service).unwrap();
     assert_eq!(nodes(&cluster.scene.service.client()).len(), 3);
 
     // Every node takes writes and releases.
     let mut written = Vec::new();
     for (n, node) in cluster.nodes().enumerate() {
-        assert_eq!(primary(node).as_deref(), Some(first.as_str()));
+        assert_eq!(primary(node).as_ref(), Some(&cluster.first));
         written.push(draft(&cluster.member_at(node), &format!("draft{n}")));
-        release(&cluster, node);
+        release(&cluster.scene, node);
     }
     for node in cluster.nodes() {
         let member = cluster.member_at(node);
@@ -127,20 +149,12 @@ fn three_nodes_serve_outlive_their_primary_and_recover() {
                 "terms"
             );
         }
-        assert_eq!(check_records(&member, node), 3);
+        assert_eq!(check_records(&member, node).len(), 3);
     }
 
     // The primary dies; the others choose another and go on.
-    cluster.scene.service.kill();
+    cluster.lose_primary();
     let survivor = &cluster.backups[0];
-    until("new primary", || {
-        primary(survivor).filter(|id| *id != first)
-    });
-    let other = until("agreement", || {
-        let known: Vec<_> = cluster.backups.iter().map(primary).collect();
-        (known[0] == known[1]).then(|| known[0].clone())
-    });
-    assert_ne!(other.as_deref(), Some(first.as_str()));
     for (n, node) in cluster.backups.iter().enumerate() {
         until("a release", || {
             let room = cluster.scene.room_at(node);
@@ -148,7 +162,7 @@ fn three_nodes_serve_outlive_their_primary_and_recover() {
         });
         draft(&cluster.member_at(node), &format!("later{n}"));
     }
-    let records = check_records(&cluster.member_at(survivor), survivor);
+    let records = check_records(&cluster.member_at(survivor), survivor).len();
     assert!(records >= 5, "{records}");
 
     // All stop, and one ledger is enough.
@@ -167,8 +181,8 @@ fn three_nodes_serve_outlive_their_primary_and_recover() {
     until("the recovered service", || {
         recovered.client().is_app_ready().ok()?.then_some(())
     });
-    release(&cluster, &recovered);
-    assert_eq!(check_records(&members[1], &recovered), records + 1);
+    release(&cluster.scene, &recovered);
+    assert_eq!(check_records(&members[1], &recovered).len(), records + 1);
     assert_eq!(
         members[0].client().contract("later1").unwrap().data,
         "terms"
@@ -176,7 +190,7 @@ fn three_nodes_serve_outlive_their_primary_and_recover() {
 }
 
 /// Stores a contract's draft.
-fn draft(member: &Member, id: &str) -> TxId {
+pub(crate) fn draft(member: &Member, id: &str) -> TxId {
     let request = Request::put(format!("/app/contracts/{id}"))
         .json(&json!({ "data": "terms" }))
         .unwrap();
@@ -184,9 +198,10 @@ fn draft(member: &Member, id: &str) -> TxId {
     response.transaction().unwrap()
 }
 
-fn release(cluster: &Cluster, node: &Service) {
-    let room = cluster.scene.room_at(node);
-    let released = room.secret(CONTRACT, &cluster.scene.secret_id).unwrap();
+/// The agreed code gets the secret at a node.
+pub(crate) fn release(scene: &Scene, node: &Service) {
+    let room = scene.room_at(node);
+    let released = room.secret(CONTRACT, &scene.secret_id).unwrap();
     assert!(released.secret == SecretText::new(SECRET.to_owned()));
 }
 
@@ -202,12 +217,17 @@ struct Shown {
     record: Box<RawValue>,
 }
 
-/// Every record of a release, at this node, is what the receipt of its transaction proves. How many there are.
-fn check_records(member: &Member, node: &Service) -> usize {
+/// Every record of a release, at this node, is what the receipt of its transaction proves. The transactions.
+pub(crate) fn check_records(member: &Member, node: &Service) -> Vec<TxId> {
     let path = format!("/app/contracts/{CONTRACT}/releases");
     let page = member.client().send(Request::get(path)).unwrap();
     let page: Page = page.json().unwrap();
     for shown in &page.value {
+        // A denial was answered before its record was committed.
+        member
+            .client()
+            .wait_committed(shown.transaction_id)
+            .unwrap();
         let receipt = node.client().receipt(shown.transaction_id).unwrap();
         let receipt = UnverifiedReceipt::from_json(&receipt).unwrap();
         let verified = receipt.verify(node.certificate()).unwrap();
@@ -216,5 +236,8 @@ fn check_records(member: &Member, node: &Service) -> usize {
         let record = digest(&SHA256, shown.record.get().as_bytes());
         assert_eq!(claims.as_bytes().as_slice(), record.as_ref());
     }
-    page.value.len()
+    page.value
+        .iter()
+        .map(|shown| shown.transaction_id)
+        .collect()
 }

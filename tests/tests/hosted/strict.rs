@@ -10,9 +10,8 @@ use serde_json::{Value, json};
 use tests::scene::{CONTRACT, SECRET, Scene};
 use tests::service::{Host, Service};
 use tests::{ccf, scenarios};
-use zeroize::Zeroizing;
 
-use crate::cluster::{Cluster, primary, until};
+use crate::cluster::{Cluster, until};
 
 scenarios!(a_strict_release_takes_two_calls);
 
@@ -44,7 +43,7 @@ fn a_committed_grant_outlives_the_primary() {
     let granted = granted.unwrap();
     let survivor = cluster.backups[0].client();
     survivor.wait_committed(granted).unwrap();
-    lose_primary(&mut cluster);
+    cluster.lose_primary();
     for node in &cluster.backups {
         assert_eq!(settled(&cluster.scene, node, granted), 200);
         assert!(records(&cluster.scene, node).contains(&granted.to_string()));
@@ -74,7 +73,7 @@ fn a_grant_that_is_lost_with_the_primary_gave_nothing_away() {
     for node in &cluster.backups {
         signal(node, "-CONT");
     }
-    lose_primary(&mut cluster);
+    cluster.lose_primary();
     for node in &cluster.backups {
         assert_eq!(settled(&cluster.scene, node, granted), 409);
         assert!(!records(&cluster.scene, node).contains(&granted.to_string()));
@@ -85,23 +84,75 @@ fn a_grant_that_is_lost_with_the_primary_gave_nothing_away() {
     assert!(released.secret == SecretText::new(SECRET.to_owned()));
 }
 
-fn make_strict(scene: &Scene) {
-    let options = json!({ "contractId": CONTRACT, "options": { "strictReleases": true } });
-    let actions = Actions::new().action("set_contract_options", options);
-    scene.service.accept(&scene.members, &actions);
+/// A challenge reaches the primary that issued it through any node. The next primary does not know it: it says so by its code, hands out nothing, and
+/// the clean room begins anew.
+#[test]
+fn a_challenge_ends_with_the_primary_that_issued_it() {
+    let test = "a_challenge_ends_with_the_primary_that_issued_it";
+    let Some(host) = ccf::host(true, test) else {
+        return;
+    };
+    let mut cluster = Cluster::on(&host);
+    let scene = &cluster.scene;
+    let options = json!({ "strictReleases": true, "requireChallenge": true });
+    set_options(scene, &options);
+    let [one, other] = cluster.backups.as_slice() else {
+        panic!("two backups")
+    };
+    let body = scene.answering(&challenge(one));
+    let (status, granted, answer) = send(scene, other, &body, None);
+    assert_eq!(status, 202, "{answer}");
+    assert_eq!(taken(scene, one, &body, granted).0, 200);
+    // What only reads takes challenges at any node too.
+    for node in [one, other] {
+        for what in ["cleanroompolicy/explain", "runtimeoptions/execution/status"] {
+            let path = format!("/app/contracts/{CONTRACT}/{what}");
+            let answer = node.client().send(Request::post(path).json(&body).unwrap());
+            let answer: Value = answer.unwrap().json().unwrap();
+            let good = answer["admitted"] == true || answer["status"] == "enabled";
+            assert!(good, "{answer}");
+        }
+    }
+
+    let body = scene.answering(&challenge(other));
+    let (status, granted, answer) = send(scene, one, &body, None);
+    assert_eq!(status, 202, "{answer}");
+    one.client().wait_committed(granted.unwrap()).unwrap();
+    cluster.lose_primary();
+    let scene = &cluster.scene;
+    for node in &cluster.backups {
+        let (status, answer) = taken(scene, node, &body, granted);
+        assert_eq!(status, 400);
+        assert_eq!(answer["error"]["code"], "ChallengeInvalid");
+    }
+    for node in &cluster.backups {
+        let body = scene.answering(&challenge(node));
+        let (status, granted, answer) = send(scene, node, &body, None);
+        assert_eq!(status, 202, "{answer}");
+        assert_eq!(taken(scene, node, &body, granted).0, 200);
+    }
 }
 
-/// Kills the first node and waits until the others agree on another.
-fn lose_primary(cluster: &mut Cluster) {
-    let gone = {
-        let nodes = cluster.backups.iter();
-        nodes.filter_map(primary).next()
-    };
-    cluster.scene.service.kill();
-    until("another primary", || {
-        let known: Vec<_> = cluster.backups.iter().map(primary).collect();
-        (known[0].is_some() && known[0] == known[1] && known[0] != gone).then_some(())
-    });
+/// A challenge, asked for at a node.
+fn challenge(node: &Service) -> String {
+    let path = format!("/app/contracts/{CONTRACT}/challenge");
+    let answer: Value = node
+        .client()
+        .send(Request::post(path))
+        .unwrap()
+        .json()
+        .unwrap();
+    answer["challenge"].as_str().unwrap().to_owned()
+}
+
+fn make_strict(scene: &Scene) {
+    set_options(scene, &json!({ "strictReleases": true }));
+}
+
+fn set_options(scene: &Scene, options: &Value) {
+    let options = json!({ "contractId": CONTRACT, "options": options });
+    let actions = Actions::new().action("set_contract_options", options);
+    scene.service.accept(&scene.members, &actions);
 }
 
 fn signal(node: &Service, name: &str) {
@@ -112,8 +163,18 @@ fn signal(node: &Service, name: &str) {
 
 /// Asks for the secret at a node, naming a grant or not: status, and the transaction of the answer.
 fn ask(scene: &Scene, node: &Service, granted: Option<TxId>) -> (u16, Option<TxId>) {
-    let body = Zeroizing::new(scene.room.request_body().unwrap());
-    let mut request = Request::post(scene.release_path()).body("application/json", body);
+    let (status, transaction, _) = send(scene, node, &scene.envelope(), granted);
+    (status, transaction)
+}
+
+/// As [`ask`], showing this; with the answer.
+fn send(
+    scene: &Scene,
+    node: &Service,
+    body: &Value,
+    granted: Option<TxId>,
+) -> (u16, Option<TxId>, Value) {
+    let mut request = Request::post(scene.release_path()).json(body).unwrap();
     if let Some(granted) = granted {
         request = request.at(granted).unwrap();
     }
@@ -121,15 +182,20 @@ fn ask(scene: &Scene, node: &Service, granted: Option<TxId>) -> (u16, Option<TxI
     let answer: Value = response.json().unwrap_or_default();
     let status = response.status().as_u16();
     assert_eq!(status == 200, answer["value"].is_string(), "{status}");
-    (status, response.transaction())
+    (status, response.transaction(), answer)
 }
 
 /// The status of the second call once it is another than 202.
 fn settled(scene: &Scene, node: &Service, granted: TxId) -> u16 {
+    taken(scene, node, &scene.envelope(), Some(granted)).0
+}
+
+/// As [`settled`], showing this; with the answer.
+fn taken(scene: &Scene, node: &Service, body: &Value, granted: Option<TxId>) -> (u16, Value) {
     until("a settled release", || {
-        let (status, _) = ask(scene, node, Some(granted));
+        let (status, _, answer) = send(scene, node, body, granted);
         // A node without a primary, or with a new one, says so for a moment.
-        (!matches!(status, 202 | 500 | 503)).then_some(status)
+        (!matches!(status, 202 | 500 | 503)).then_some((status, answer))
     })
 }
 
