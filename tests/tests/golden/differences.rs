@@ -1,6 +1,9 @@
 //! The differences we stand for, as `docs/compatibility.md` lists them.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+
+use tests::service::Host;
 
 use crate::compare;
 use crate::run::Outcome;
@@ -36,35 +39,39 @@ impl Difference {
     }
 }
 
-/// The rows of the table between the marks.
-pub fn documented() -> std::collections::BTreeSet<Difference> {
+/// The rows of the table between the marks that hold for a host.
+pub fn documented(host: &Host) -> BTreeSet<Difference> {
     let page = include_str!("../../../docs/compatibility.md");
     let (_, table) = page.split_once("<!-- differences -->").unwrap();
     let (table, _) = table.split_once("<!-- end -->").unwrap();
-    table
-        .lines()
-        .filter(|line| line.starts_with('|'))
-        .skip(2)
-        .map(|line| {
-            let mut cells = line
-                .trim_matches('|')
-                .split('|')
-                .map(|cell| cell.trim().to_owned());
-            let row = Difference(std::array::from_fn(|_| cells.next().unwrap()));
-            assert!(
-                cells.next().is_some_and(|reason| !reason.is_empty()),
-                "no reason: {line}"
-            );
-            row
-        })
-        .collect()
+    let rows = table.lines().filter(|line| line.starts_with('|')).skip(2);
+    rows.filter_map(|line| {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [scenario, step, on, recorded, ours, why] = cells[..] else {
+            panic!("six cells: {line}");
+        };
+        assert!(!why.is_empty(), "no reason: {line}");
+        let holds = match on {
+            "both" => true,
+            "embedded" => !host.is_ccf(),
+            "CCF" => host.is_ccf(),
+            other => panic!("no host is called {other}: {line}"),
+        };
+        holds.then(|| Difference([scenario, step, recorded, ours].map(str::to_owned)))
+    })
+    .collect()
 }
 
 pub fn lines(differences: &[&Difference]) -> String {
-    differences
-        .iter()
-        .fold(String::new(), |mut text, difference| {
-            writeln!(text, "| {} |", difference.0.join(" | ")).unwrap();
+    differences.iter().fold(
+        String::new(),
+        |mut text, Difference([scenario, step, recorded, ours])| {
+            writeln!(
+                text,
+                "| {scenario} | {step} | ? | {recorded} | {ours} | ? |"
+            )
+            .unwrap();
             text
-        })
+        },
+    )
 }

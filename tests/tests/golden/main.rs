@@ -20,6 +20,7 @@ use std::sync::OnceLock;
 use allowed::Allowed;
 use differences::{Difference, documented};
 use run::Run;
+use tests::service::Host;
 use transcript::Transcript;
 
 fn folder() -> Option<PathBuf> {
@@ -63,17 +64,21 @@ fn is_wanted(scenario: &str) -> bool {
         .is_none_or(|only| only.split(',').any(|one| one == scenario))
 }
 
-/// The replay, done once for all tests; `None` without transcripts.
-fn replay(test: &str) -> Option<&'static Replay> {
-    static REPLAY: OnceLock<Option<Replay>> = OnceLock::new();
-    let replay = REPLAY.get_or_init(|| folder().as_deref().map(replay_all));
+/// The replay on a host, done once for all tests; `None` without transcripts.
+fn replay(host: &Host, test: &str) -> Option<&'static Replay> {
+    static EMBEDDED: OnceLock<Option<Replay>> = OnceLock::new();
+    static CCF: OnceLock<Option<Replay>> = OnceLock::new();
+    let replay = if host.is_ccf() { &CCF } else { &EMBEDDED };
+    let replay = replay.get_or_init(|| folder().map(|folder| replay_all(host, &folder)));
     if replay.is_none() {
         println!("SKIPPED {test}: golden transcripts not found");
     }
     replay.as_ref()
 }
 
-fn replay_all(folder: &Path) -> Replay {
+const EMBEDDED: Host = Host::Embedded { simulated: false };
+
+fn replay_all(host: &Host, folder: &Path) -> Replay {
     let allowed = Allowed::load(&folder.join("allowed.json"));
     let mut replay = Replay {
         steps: 0,
@@ -86,7 +91,7 @@ fn replay_all(folder: &Path) -> Replay {
             continue;
         }
         let scenario = &transcript.scenario;
-        let mut run = Run::start(folder, &transcript);
+        let mut run = Run::start(host, folder, &transcript);
         for step in &transcript.steps {
             replay.steps += 1;
             replay.recorded_failures += usize::from(step.status >= 500);
@@ -108,10 +113,22 @@ fn replay_all(folder: &Path) -> Replay {
 
 #[test]
 fn existing_clients_get_the_answers_they_know() {
-    let Some(replay) = replay("existing_clients_get_the_answers_they_know") else {
+    answers_are_known(&EMBEDDED, "existing_clients_get_the_answers_they_know");
+}
+
+#[test]
+fn existing_clients_get_the_answers_they_know_on_ccf() {
+    let test = "existing_clients_get_the_answers_they_know_on_ccf";
+    if let Some(host) = tests::ccf::host(false, test) {
+        answers_are_known(&host, test);
+    }
+}
+
+fn answers_are_known(host: &Host, test: &str) {
+    let Some(replay) = replay(host, test) else {
         return;
     };
-    let mut documented = documented();
+    let mut documented = documented(host);
     documented.retain(|difference| is_wanted(difference.scenario()));
     let found = &replay.differences;
     println!(
@@ -136,7 +153,20 @@ fn existing_clients_get_the_answers_they_know() {
 /// Comparing does not show it: a step recorded as 500 would be answered 500 as it was recorded.
 #[test]
 fn w30_nothing_that_was_recorded_makes_this_service_fail() {
-    let Some(replay) = replay("w30_nothing_that_was_recorded_makes_this_service_fail") else {
+    let test = "w30_nothing_that_was_recorded_makes_this_service_fail";
+    nothing_fails(&EMBEDDED, test);
+}
+
+#[test]
+fn w30_nothing_that_was_recorded_makes_this_service_fail_on_ccf() {
+    let test = "w30_nothing_that_was_recorded_makes_this_service_fail_on_ccf";
+    if let Some(host) = tests::ccf::host(false, test) {
+        nothing_fails(&host, test);
+    }
+}
+
+fn nothing_fails(host: &Host, test: &str) {
+    let Some(replay) = replay(host, test) else {
         return;
     };
     println!(

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use governance::TxId;
 use governance::client::{Request, Response};
 use governance::cose::{self, MessageType};
 use http::{HeaderName, HeaderValue, Method};
@@ -36,6 +37,8 @@ pub struct Run {
     last_message: Vec<u8>,
     /// Requests that were answered as a failure of the service, 500 and above, since the last look.
     failures: Vec<String>,
+    /// The newest transaction that an answer named.
+    last: Option<TxId>,
 }
 
 /// An answer that is not the recorded one.
@@ -46,13 +49,12 @@ pub struct Outcome {
 }
 
 impl Run {
-    pub fn start(folder: &Path, transcript: &Transcript) -> Self {
+    pub fn start(host: &Host, folder: &Path, transcript: &Transcript) -> Self {
         let people = People::new(&transcript.setup);
         let founders: Vec<_> = (0..transcript.setup.members)
             .map(|n| people.identity(&format!("member{n}")))
             .collect();
-        let host = Host::Embedded { simulated: false };
-        let service = Service::start(&host, &founders);
+        let service = Service::start(host, &founders);
         service.open(&founders);
         let names = people
             .identities()
@@ -67,6 +69,7 @@ impl Run {
             created_at: BTreeMap::new(),
             last_message: Vec::new(),
             failures: Vec::new(),
+            last: None,
         }
     }
 
@@ -115,6 +118,14 @@ impl Run {
 
     fn http(&mut self, step: &Step) -> Answer {
         let mut path = self.path(step.path.as_deref().unwrap());
+        // What was recorded of the past was committed then.
+        let reads_past = ["_seqno=", "/historical", "/tx?transaction_id="];
+        if let Some(last) = self
+            .last
+            .filter(|_| reads_past.iter().any(|it| path.contains(it)))
+        {
+            self.service.client().wait_committed(last).unwrap();
+        }
         let mut answer = self.exchange(step, &path);
         let mut values = Vec::new();
         let mut pages = 0;
@@ -191,6 +202,7 @@ impl Run {
 
     fn capture(&mut self, step: &str, response: &Response) {
         if let Some(transaction) = response.transaction() {
+            self.last = Some(transaction);
             let text = transaction.to_string();
             let (_, seqno) = text.split_once('.').unwrap();
             self.names
