@@ -457,3 +457,79 @@ fn addresses_and_names_are_checked() {
     }
     assert_eq!(segment("a-1_b:c").unwrap(), "a-1_b:c");
 }
+
+/// Which members the requests of a clean room had, in order.
+type Seen = Arc<Mutex<Vec<(bool, bool)>>>;
+
+/// A service that refuses signed requests as too old if its clock is another, and wants challenges if it is `strict`.
+fn strict_service(strict: bool, seen: &Seen) -> Server {
+    let seen = Arc::clone(seen);
+    serve(100, move |_, request| {
+        let refuse = |code: &str| {
+            let body = format!(r#"{{"error":{{"code":"{code}","message":""}}}}"#);
+            reply("400 Bad Request", "", &body)
+        };
+        if request.starts_with("POST /app/contracts/c1/challenge ") {
+            return reply("200 OK", "", r#"{"challenge":"7.ab","expires":7}"#);
+        }
+        let has = |member: &str| request.contains(&format!("\"{member}\":"));
+        let (signed, answers) = (has("issuedAt"), has("challenge"));
+        seen.lock().unwrap().push((signed, answers));
+        match (strict, signed, answers) {
+            (true, _, false) => refuse("ChallengeMissing"),
+            (false, true, _) => refuse("RequestExpired"),
+            _ => reply("200 OK", "", r#"{"status":"enabled"}"#),
+        }
+    })
+}
+
+/// The simulated platform, which notes what it was asked for.
+struct Platform(Arc<Mutex<Vec<Option<String>>>>);
+
+impl crate::clean_room::EvidenceSource for Platform {
+    fn evidence(
+        &self,
+        key_pem: &str,
+        challenge: Option<&str>,
+    ) -> Result<crate::clean_room::RoomEvidence, Box<dyn std::error::Error + Send + Sync>> {
+        self.0.lock().unwrap().push(challenge.map(str::to_owned));
+        let guest = attestation::simulated::Guest::new([1; 32].into(), key_pem.as_bytes());
+        Ok(attestation::simulated::Platform::default()
+            .evidence(&guest)
+            .into())
+    }
+}
+
+#[test]
+fn a_clean_room_gives_the_service_what_it_wants_and_no_more() {
+    use crate::clean_room::CleanRoom;
+    let key = || attestation::ClientKey::generate().unwrap();
+    let asked = Arc::default();
+    let seen = Seen::default();
+
+    // A service whose clock is another gets the request without a signature over it.
+    let server = strict_service(false, &seen);
+    let client = Client::new(&server.url, &server.certificate).unwrap();
+    let room = CleanRoom::on_platform(client, key(), Platform(Arc::clone(&asked))).unwrap();
+    assert!(room.contract_execution("c1").unwrap().is_enabled());
+    assert_eq!(*seen.lock().unwrap(), [(true, false), (false, false)]);
+    assert_eq!(*asked.lock().unwrap(), [None]);
+
+    // One that wants fresh evidence gets it, signed.
+    seen.lock().unwrap().clear();
+    let server = strict_service(true, &seen);
+    let client = Client::new(&server.url, &server.certificate).unwrap();
+    let room = CleanRoom::on_platform(client, key(), Platform(Arc::clone(&asked))).unwrap();
+    assert!(room.contract_execution("c1").unwrap().is_enabled());
+    assert_eq!(*seen.lock().unwrap(), [(true, false), (true, true)]);
+    assert_eq!(asked.lock().unwrap().last(), Some(&Some("7.ab".to_owned())));
+
+    // Evidence that is at hand cannot be made anew: the refusal stands.
+    let recorded = room.evidence().clone();
+    // The server takes one connection after the other.
+    drop(room);
+    let client = Client::new(&server.url, &server.certificate).unwrap();
+    let room = CleanRoom::new(client, key(), recorded);
+    let refused = room.contract_execution("c1").unwrap_err();
+    assert_eq!(refused.code(), Some("ChallengeMissing"));
+}
