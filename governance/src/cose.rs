@@ -1,33 +1,20 @@
-//! Signed governance messages: COSE_Sign1 (RFC 9052) as CCF takes them (CCF interface, section 2).
-//!
-//! ```cddl
-//! message = #6.18([ protected: bstr .cbor headers, unprotected: {}, payload: bstr, signature: bstr ])
-//! headers = {
-//!   1: -7 / -35 / -36,                 ; alg: ES256, ES384 or ES512, by the signer's curve
-//!   4: bstr,                           ; kid: the signer's id, 64 hexadecimal characters as text
-//!   "ccf.gov.msg.type": tstr,
-//!   "ccf.gov.msg.created_at": uint,    ; seconds since 1970
-//!   ? "ccf.gov.msg.proposal_id": tstr, ; ballots and withdrawals
-//! }
-//! ```
+//! Signing governance messages: COSE_Sign1 (RFC 9052) as CCF takes them; [`ledger::GovernanceMessage`] reads them, and says what
+//! is in one.
 //!
 //! Headers are written in the order of RFC 8949 section 4.2.1, so that equal inputs give equal signed bytes.
 
 use ciborium::value::Value;
-use coset::{
-    CoseSign1, CoseSign1Builder, Header, HeaderBuilder, Label, RegisteredLabelWithPrivate,
-    TaggedCborSerializable as _, iana::Algorithm,
-};
+use coset::iana::Algorithm;
+use coset::{CoseSign1Builder, HeaderBuilder, TaggedCborSerializable as _};
+use ledger::HeaderNames;
 
-use crate::identity::{Certificate, Curve, Identity, IdentityError};
-use crate::ids::{IdError, IdentityId, ProposalId};
+use crate::identity::{Curve, Identity, IdentityError};
+use crate::ids::ProposalId;
 
 /// The content type of a signed message. It takes no parameters.
 pub const CONTENT_TYPE: &str = "application/cose";
 
-const TYPE: &str = "ccf.gov.msg.type";
-const CREATED_AT: &str = "ccf.gov.msg.created_at";
-const PROPOSAL_ID: &str = "ccf.gov.msg.proposal_id";
+const NAMES: HeaderNames = HeaderNames::MEMBER;
 
 /// What a signed message is for. The service takes each type on its own endpoint only.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,10 +68,10 @@ pub fn sign(
     let mut headers = HeaderBuilder::new()
         .algorithm(algorithm(signer.certificate().curve()))
         .key_id(signer.id().as_str().as_bytes().to_vec())
-        .text_value(TYPE.to_owned(), Value::from(kind.as_str()))
-        .text_value(CREATED_AT.to_owned(), Value::from(created_at));
-    if let Some(id) = kind.proposal_id() {
-        headers = headers.text_value(PROPOSAL_ID.to_owned(), Value::from(id.as_str()));
+        .text_value(NAMES.message_type.to_owned(), Value::from(kind.as_str()))
+        .text_value(NAMES.created_at.to_owned(), Value::from(created_at));
+    if let (Some(name), Some(id)) = (NAMES.proposal_id, kind.proposal_id()) {
+        headers = headers.text_value(name.to_owned(), Value::from(id.as_str()));
     }
     CoseSign1Builder::new()
         .protected(headers.build())
@@ -92,141 +79,27 @@ pub fn sign(
         .try_create_signature(&[], |bytes| signer.sign(bytes))?
         .build()
         .to_tagged_vec()
-        .map_err(|error| CoseError::Malformed {
+        .map_err(|error| CoseError::Encode {
             reason: error.to_string(),
         })
 }
 
-/// A governance message as received: parsed, its signature not yet checked.
-#[derive(Clone, Debug)]
-pub struct UnverifiedMessage {
-    envelope: CoseSign1,
-    headers: Headers,
-}
-
-/// The headers of a message, true only if the message verifies.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Headers {
-    algorithm: Algorithm,
-    signer: IdentityId,
-    kind: MessageType,
-    created_at: u64,
-}
-
-/// A governance message whose signature holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifiedMessage {
-    /// Who signed.
-    pub signer: IdentityId,
-    /// What the message is for.
-    pub kind: MessageType,
-    /// The signer's clock, in seconds since 1970.
-    pub created_at: u64,
-    /// The signed bytes.
-    pub payload: Vec<u8>,
-}
-
-impl UnverifiedMessage {
-    /// Parses a message.
-    ///
-    /// # Errors
-    /// [`CoseError::Malformed`] or [`CoseError::Header`]. Bytes after the message are an error.
-    pub fn parse(bytes: &[u8]) -> Result<Self, CoseError> {
-        let envelope =
-            CoseSign1::from_tagged_slice(bytes).map_err(|error| CoseError::Malformed {
-                reason: error.to_string(),
-            })?;
-        let headers = headers(&envelope.protected.header)?;
-        Ok(Self { envelope, headers })
-    }
-
-    /// Who the message says signed it: whose certificate to verify with.
-    pub fn claimed_signer(&self) -> &IdentityId {
-        &self.headers.signer
-    }
-
-    /// Checks the signature against the signer's certificate.
-    ///
-    /// # Errors
-    /// [`CoseError::Signer`] for another party's certificate; [`CoseError::Algorithm`] when the algorithm is not that of the
-    /// certificate's curve; [`CoseError::Signature`] when it does not verify.
-    pub fn verify(self, certificate: &Certificate) -> Result<VerifiedMessage, CoseError> {
-        let id = certificate.id();
-        if self.headers.signer != id {
-            return Err(CoseError::Signer {
-                got: self.headers.signer,
-                want: id,
-            });
-        }
-        if self.headers.algorithm != algorithm(certificate.curve()) {
-            return Err(CoseError::Algorithm);
-        }
-        let payload = self
-            .envelope
-            .payload
-            .clone()
-            .ok_or(CoseError::Header { name: "payload" })?;
-        self.envelope.verify_signature(&[], |signature, bytes| {
-            if certificate.verifies(bytes, signature) {
-                Ok(())
-            } else {
-                Err(CoseError::Signature)
-            }
-        })?;
-        Ok(VerifiedMessage {
-            signer: id,
-            kind: self.headers.kind,
-            created_at: self.headers.created_at,
-            payload,
-        })
-    }
-}
-
-/// Why a message could not be signed, parsed or verified.
+/// Why a message could not be signed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CoseError {
-    /// The algorithm is not ES256, ES384 or ES512, or not that of the certificate's curve.
-    #[error("the algorithm is not the one of the signer's curve")]
-    Algorithm,
     /// A creation time outside the format's range.
     #[error("the creation time is out of range")]
     CreatedAt,
-    /// A header is missing or has another type than it must.
-    #[error("header {name} is missing or of the wrong type")]
-    Header {
-        /// The header.
-        name: &'static str,
+    /// The headers cannot be written.
+    #[error("the message cannot be written: {reason}")]
+    Encode {
+        /// What the encoder said.
+        reason: String,
     },
-    /// An id in a header is malformed.
-    #[error(transparent)]
-    Id(#[from] IdError),
     /// The signer's identity failed.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// Not a tagged COSE_Sign1.
-    #[error("not a tagged COSE_Sign1: {reason}")]
-    Malformed {
-        /// What the decoder said.
-        reason: String,
-    },
-    /// The signature does not verify.
-    #[error("the signature does not verify")]
-    Signature,
-    /// The message names another signer than the certificate.
-    #[error("signed by {got}, not by {want}")]
-    Signer {
-        /// The signer the message names.
-        got: IdentityId,
-        /// The certificate's id.
-        want: IdentityId,
-    },
-    /// An unknown message type.
-    #[error("unknown message type {got:?}")]
-    Type {
-        /// The type.
-        got: String,
-    },
 }
 
 fn algorithm(curve: Curve) -> Algorithm {
@@ -237,60 +110,11 @@ fn algorithm(curve: Curve) -> Algorithm {
     }
 }
 
-fn headers(header: &Header) -> Result<Headers, CoseError> {
-    let algorithm = match &header.alg {
-        Some(RegisteredLabelWithPrivate::Assigned(
-            algorithm @ (Algorithm::ES256 | Algorithm::ES384 | Algorithm::ES512),
-        )) => *algorithm,
-        _ => return Err(CoseError::Algorithm),
-    };
-    let signer = std::str::from_utf8(&header.key_id)
-        .map_err(|_| CoseError::Header { name: "kid" })?
-        .parse()?;
-    let find = |name: &'static str| {
-        header
-            .rest
-            .iter()
-            .find(|(label, _)| matches!(label, Label::Text(text) if text == name))
-            .map(|(_, value)| value)
-    };
-    let proposal = || -> Result<ProposalId, CoseError> {
-        let text = find(PROPOSAL_ID)
-            .and_then(Value::as_text)
-            .ok_or(CoseError::Header { name: PROPOSAL_ID })?;
-        Ok(text.parse()?)
-    };
-    let kind = match find(TYPE)
-        .and_then(Value::as_text)
-        .ok_or(CoseError::Header { name: TYPE })?
-    {
-        "ack" => MessageType::Ack,
-        "ballot" => MessageType::Ballot(proposal()?),
-        "proposal" => MessageType::Proposal,
-        "recovery_share" => MessageType::RecoveryShare,
-        "state_digest" => MessageType::StateDigest,
-        "withdrawal" => MessageType::Withdrawal(proposal()?),
-        other => {
-            return Err(CoseError::Type {
-                got: other.to_owned(),
-            });
-        }
-    };
-    let created_at = find(CREATED_AT)
-        .and_then(Value::as_integer)
-        .and_then(|integer| u64::try_from(integer).ok())
-        .ok_or(CoseError::Header { name: CREATED_AT })?;
-    Ok(Headers {
-        algorithm,
-        signer,
-        kind,
-        created_at,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use ledger::{GovernanceMessage, MessageError};
 
     use super::*;
 
@@ -315,16 +139,16 @@ mod tests {
                 MessageType::Withdrawal(proposal_id()),
             ] {
                 let bytes = sign(&signer, &kind, 1_700_000_000, b"{}").unwrap();
-                let message = UnverifiedMessage::parse(&bytes).unwrap();
-                assert_eq!(message.claimed_signer(), &signer.id());
-                let message = message.verify(signer.certificate()).unwrap();
-                let want = VerifiedMessage {
-                    signer: signer.id(),
-                    kind,
-                    created_at: 1_700_000_000,
-                    payload: b"{}".to_vec(),
-                };
-                assert_eq!(message, want);
+                let message = GovernanceMessage::from_bytes(&bytes).unwrap();
+                message.verify(&signer.certificate().to_pem()).unwrap();
+                assert_eq!(message.signer, signer.id().as_str());
+                assert_eq!(message.kind, kind.as_str());
+                assert_eq!(message.created_at, 1_700_000_000);
+                assert_eq!(
+                    message.proposal_id,
+                    kind.proposal_id().map(ToString::to_string)
+                );
+                assert_eq!(message.payload, b"{}");
             }
         }
     }
@@ -370,22 +194,20 @@ mod tests {
             br#"{"actions":[]}"#,
         )
         .unwrap();
+        let verifies = |bytes: &[u8]| {
+            GovernanceMessage::from_bytes(bytes)
+                .is_ok_and(|message| message.verify(&signer.certificate().to_pem()).is_ok())
+        };
+        assert!(verifies(&bytes));
         for position in 0..bytes.len() {
             let mut bad = bytes.clone();
             bad[position] ^= 1;
-            let outcome = UnverifiedMessage::parse(&bad)
-                .and_then(|message| message.verify(signer.certificate()));
-            assert!(outcome.is_err(), "byte {position}");
-        }
-        for length in 0..bytes.len() {
-            assert!(
-                UnverifiedMessage::parse(&bytes[..length]).is_err(),
-                "cut to {length}"
-            );
+            assert!(!verifies(&bad), "byte {position}");
+            assert!(!verifies(&bytes[..position]), "cut to {position}");
         }
         let mut longer = bytes;
         longer.push(0);
-        assert!(UnverifiedMessage::parse(&longer).is_err());
+        assert!(!verifies(&longer));
     }
 
     #[test]
@@ -393,33 +215,10 @@ mod tests {
         let signer = identity(Curve::P384);
         let other = identity(Curve::P384);
         let bytes = sign(&signer, &MessageType::Ack, 1, b"{}").unwrap();
-        let outcome = UnverifiedMessage::parse(&bytes)
+        let outcome = GovernanceMessage::from_bytes(&bytes)
             .unwrap()
-            .verify(other.certificate());
-        assert!(
-            matches!(outcome, Err(CoseError::Signer { got, want }) if got == signer.id() && want == other.id())
-        );
-    }
-
-    #[test]
-    fn a_ballot_must_name_its_proposal() {
-        let signer = identity(Curve::P384);
-        let protected = HeaderBuilder::new()
-            .algorithm(Algorithm::ES384)
-            .key_id(signer.id().as_str().as_bytes().to_vec())
-            .text_value(TYPE.to_owned(), Value::from("ballot"))
-            .text_value(CREATED_AT.to_owned(), Value::from(1))
-            .build();
-        let bytes = CoseSign1Builder::new()
-            .protected(protected)
-            .payload(Vec::new())
-            .create_signature(&[], |bytes| signer.sign(bytes).unwrap())
-            .build()
-            .to_tagged_vec()
-            .unwrap();
-        assert!(matches!(
-            UnverifiedMessage::parse(&bytes),
-            Err(CoseError::Header { name: PROPOSAL_ID })
-        ));
+            .verify(&other.certificate().to_pem());
+        let (got, want) = (signer.id().to_string(), other.id().to_string());
+        assert_eq!(outcome, Err(MessageError::Signer { got, want }));
     }
 }

@@ -13,6 +13,7 @@ mod chunk;
 mod cursor;
 mod endorsement;
 mod entry;
+mod envelope;
 mod frontier;
 mod hash;
 mod id;
@@ -44,6 +45,7 @@ pub use entry::{
     Encoded, Entry, EntryError, EntryHead, EntryType, FLAG_CHUNK_AFTER, FLAG_CHUNK_BEFORE, encode,
     encode_again,
 };
+pub use envelope::{Envelope, EnvelopeError, HeaderNames, UnsignedError};
 pub use frontier::{Fold, Frontier, Subtree};
 pub use hash::{Digest, ParseDigestError};
 pub use id::{ParseTxIdError, Seqno, TxId, View};
