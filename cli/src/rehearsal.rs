@@ -150,12 +150,12 @@ fn told(rehearsal: &Rehearsal) -> String {
     section(&mut text, "changes", &rehearsal.changes, changed);
     section(&mut text, "effects", &rehearsal.effects, String::clone);
     section(&mut text, "releases", &rehearsal.releases, released);
-    let unseen: Vec<&String> = rehearsal.unseen.iter().collect();
+    let unseen: Vec<_> = rehearsal.unseen.iter().collect();
     section(
         &mut text,
-        "not seen, and taken for empty",
+        "not seen, what is missing is taken for empty (over the ledger, --ledger, all is seen)",
         &unseen,
-        |table| (*table).clone(),
+        |(table, why)| format!("{table}: {why}"),
     );
     text
 }

@@ -11,7 +11,8 @@ mod overlay;
 mod releases;
 mod tables;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::fmt;
 
 use constitution::{Engine, EngineError, InProcess, Kv, KvError, Limits, ProposalState, Vote};
 use serde::{Deserialize, Serialize};
@@ -71,15 +72,43 @@ pub struct Rehearsal {
     pub effects: Vec<String>,
     /// Which releases it would newly allow or forbid.
     pub releases: Vec<ReleaseChange>,
-    /// Tables that mattered and could not be seen, or only in part: the rehearsal took them for empty.
-    pub unseen: BTreeSet<String>,
+    /// Tables that mattered and could not be seen, or only in part, and why: the rehearsal took what it did not see for empty.
+    pub unseen: BTreeMap<String, Unseen>,
+}
+
+/// Why a table was not seen, or only in part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Unseen {
+    /// No endpoint of either host shows it.
+    NoEndpoint,
+    /// Its rows are shown, but not all that is in them.
+    InPart,
+    /// A row is shown to who names it, but not which there are.
+    NotListed,
+    /// The service does not show it to this caller.
+    Refused,
+    /// Its rows are shown, but not when they were written.
+    Age,
+}
+
+impl fmt::Display for Unseen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoEndpoint => "no endpoint shows it",
+            Self::InPart => "its endpoint leaves out parts of a row",
+            Self::NotListed => "its endpoint shows single rows and no list of them",
+            Self::Refused => "the service does not show it to you",
+            Self::Age => "its endpoint does not tell when a row was written",
+        })
+    }
 }
 
 /// Tables to rehearse over.
 pub trait Tables: Kv {
     /// The tables asked for that could not be seen, or only in part.
-    fn unseen(&self) -> BTreeSet<String> {
-        BTreeSet::new()
+    fn unseen(&self) -> BTreeMap<String, Unseen> {
+        BTreeMap::new()
     }
 }
 
@@ -175,7 +204,7 @@ impl<'a> Stage<'a> {
             changes: Vec::new(),
             effects: Vec::new(),
             releases: Vec::new(),
-            unseen: BTreeSet::new(),
+            unseen: BTreeMap::new(),
         };
         if !rehearsal.faults.is_empty() {
             return Ok(rehearsal);

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use constitution::{Kv, KvError, MemoryKv};
 use serde_json::{Value, json};
 
-use super::{SINGLETON, Tables};
+use super::{SINGLETON, Tables, Unseen};
 use crate::client::{Client, ClientError, Request, segment};
 use crate::service::gov;
 
@@ -38,7 +38,7 @@ pub struct ServiceTables<'c> {
     known: MemoryKv,
     /// What was asked for already: table and key, or the whole table.
     asked: BTreeSet<(String, Option<Vec<u8>>)>,
-    unseen: BTreeSet<String>,
+    unseen: BTreeMap<String, Unseen>,
 }
 
 impl<'c> ServiceTables<'c> {
@@ -52,7 +52,7 @@ impl<'c> ServiceTables<'c> {
             client,
             known: MemoryKv::default(),
             asked: BTreeSet::new(),
-            unseen: BTreeSet::new(),
+            unseen: BTreeMap::new(),
         };
         tables.read_service()?;
         tables.read_people()?;
@@ -240,15 +240,20 @@ impl<'c> ServiceTables<'c> {
         self.put(table, key.as_bytes(), value.as_bytes());
     }
 
+    /// What is not shown counts as empty; the first reason is told.
+    fn overlooked(&mut self, table: &str, why: Unseen) -> Result<(), KvError> {
+        self.unseen.entry(table.to_owned()).or_insert(why);
+        Ok(())
+    }
+
     /// Makes sure that a row, or without a key the whole table, is known as far as it can be.
     fn ask(&mut self, table: &str, key: Option<&[u8]>) -> Result<(), KvError> {
         let source = source_of(table);
         match (source, key) {
             (Source::Complete | Source::Dispensable, _) => return Ok(()),
-            (Source::Nowhere | Source::InPart, _) | (Source::RowByRow, None) => {
-                self.unseen.insert(table.to_owned());
-                return Ok(());
-            }
+            (Source::Nowhere, _) => return self.overlooked(table, Unseen::NoEndpoint),
+            (Source::InPart, _) => return self.overlooked(table, Unseen::InPart),
+            (Source::RowByRow, None) => return self.overlooked(table, Unseen::NotListed),
             (Source::RowByRow | Source::Policy, _) => {}
         }
         let what = match source {
@@ -267,8 +272,7 @@ impl<'c> ServiceTables<'c> {
             Ok(()) => Ok(()),
             // Not for this caller, or not on this service.
             Err(ClientError::Service(_) | ClientError::PathSegment { .. }) => {
-                self.unseen.insert(table.to_owned());
-                Ok(())
+                self.overlooked(table, Unseen::Refused)
             }
             Err(error) => Err(KvError(error.to_string())),
         }
@@ -430,13 +434,13 @@ impl Kv for ServiceTables<'_> {
 
     /// Endpoints do not tell.
     fn version_of_previous_write(&mut self, table: &str, _: &[u8]) -> Result<Option<u64>, KvError> {
-        self.unseen.insert(table.to_owned());
+        self.overlooked(table, Unseen::Age)?;
         Ok(None)
     }
 }
 
 impl Tables for ServiceTables<'_> {
-    fn unseen(&self) -> BTreeSet<String> {
+    fn unseen(&self) -> BTreeMap<String, Unseen> {
         self.unseen.clone()
     }
 }
