@@ -108,7 +108,7 @@ fn resolve(engine: &mut dyn Engine, kv: &mut MemoryKv, votes: &[Vote]) {
 fn piped() -> worker::Client<PipeReader, PipeWriter> {
     let (worker_reader, writer) = std::io::pipe().unwrap();
     let (reader, worker_writer) = std::io::pipe().unwrap();
-    std::thread::spawn(move || worker::serve(worker_reader, worker_writer));
+    std::thread::spawn(move || worker::serve(worker_reader, worker_writer, None));
     worker::Client::new(reader, writer, Limits::default())
 }
 

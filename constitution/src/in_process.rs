@@ -8,6 +8,7 @@ use crate::error::EngineError;
 use crate::host::{Answer, Ask, Bridge, Console, Host, Request, Returned};
 use crate::limits::Limits;
 use crate::runtime;
+use crate::snp::VerifySnp;
 
 /// Runs scripts on a thread of this process, one per call, with a stack of known size.
 ///
@@ -19,6 +20,7 @@ use crate::runtime;
 pub struct InProcess {
     limits: Limits,
     console: Console,
+    verify_snp: Option<VerifySnp>,
 }
 
 impl InProcess {
@@ -28,6 +30,7 @@ impl InProcess {
         Self {
             limits,
             console: None,
+            verify_snp: None,
         }
     }
 
@@ -40,6 +43,13 @@ impl InProcess {
         self.console = Some(Box::new(console));
         self
     }
+
+    /// Lets scripts verify evidence; without it `snp_attestation.verifySnpAttestation` throws.
+    #[must_use]
+    pub fn with_snp(mut self, verify: VerifySnp) -> Self {
+        self.verify_snp = Some(verify);
+        self
+    }
 }
 
 impl Engine for InProcess {
@@ -48,7 +58,7 @@ impl Engine for InProcess {
     }
 
     fn run(&mut self, request: Request, mut host: Host<'_>) -> Result<Returned, EngineError> {
-        let limits = self.limits;
+        let (limits, verify_snp) = (self.limits, self.verify_snp);
         let (events, inbox) = channel();
         let (answers, outbox) = channel();
         let bridge = ChannelBridge {
@@ -59,7 +69,7 @@ impl Engine for InProcess {
             .name("constitution".to_owned())
             .stack_size(limits.thread_stack_bytes())
             .spawn(move || {
-                runtime::run(&request, limits, Box::new(bridge), |result| {
+                runtime::run(&request, limits, verify_snp, Box::new(bridge), |result| {
                     // The receiver outlives this thread, unless the caller unwinds.
                     let _ = events.send(Event::Done(result));
                 });

@@ -24,10 +24,9 @@
 //! * The engine is a younger QuickJS than CCF's of 2024-01-13: a script may use what CCF would refuse, never the other way
 //!   round.
 //! * Lone surrogates become U+FFFD when text becomes bytes; CCF writes them as three bytes that are not UTF-8.
-//! * `snp_attestation.verifySnpAttestation` throws `… is not available on this host`.
-//! * `ccf.crypto` throws a `RangeError` for RSA-PSS with a salt of another length than the hash, for ECDSA signatures by a
-//!   P-256 key over another hash than SHA-256, for AES-192 as a wrapping key, and for RSA keys of other sizes than 2048, 3072,
-//!   4096 and 8192 bits or with another exponent than 65537.
+//! * `snp_attestation.verifySnpAttestation` throws `… is not available on this host` where the host gives no [`VerifySnp`].
+//! * `ccf.crypto` throws a `RangeError` for RSA keys of other sizes than 2048, 3072, 4096 and 8192 bits or with another exponent
+//!   than 65537, and where a verifier is to find out the length of an RSA-PSS salt (`saltLength` -2 or below -3).
 //! * Console output is bounded per call.
 
 #![forbid(unsafe_code)]
@@ -41,6 +40,7 @@ pub mod jwt_keys;
 mod limits;
 mod memory;
 mod runtime;
+mod snp;
 mod store;
 mod text;
 pub mod worker;
@@ -53,5 +53,6 @@ pub use error::{EngineError, Failure, Phase, TIMED_OUT};
 pub use in_process::InProcess;
 pub use limits::Limits;
 pub use memory::{MemoryKv, NoEffects};
+pub use snp::{SnpEvidence, SnpField, SnpObject, VerifySnp};
 pub use store::{Effects, Kv, KvError};
 pub use text::{Part, default_module, parts};

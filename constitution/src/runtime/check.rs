@@ -65,7 +65,7 @@ pub(crate) fn check(text: &str, session: &Session) -> Result<(), String> {
     let nested = Rc::new(session.nested());
     let (_runtime, context) = realm(&nested).map_err(|e| e.to_string())?;
     let result = context.with(|ctx| {
-        let loaded = Loaded::load(&ctx, text, NAME);
+        let loaded = Loaded::load(&ctx, text, NAME, None);
         for function in &FUNCTIONS {
             let length = loaded
                 .as_ref()

@@ -1,7 +1,9 @@
 //! One call in QuickJS: a fresh runtime and realm, the `ccf` object, the limits, and the exception read afterwards.
 
+mod attestation;
 mod cache;
 mod check;
+mod compiled;
 mod console;
 mod converters;
 mod crypto;
@@ -11,6 +13,7 @@ mod kv;
 mod pem;
 mod session;
 mod tcb;
+mod templates;
 mod values;
 
 use std::rc::Rc;
@@ -25,6 +28,7 @@ use crate::engine::{Ballot, Irregularity, Validation};
 use crate::error::{EngineError, Failure};
 use crate::host::{Argument, Bridge, Entry, Request, Returned};
 use crate::limits::Limits;
+use crate::snp::VerifySnp;
 use session::{Session, Stop};
 
 /// Runs one request on the current thread, whose stack must be at least [`Limits::thread_stack_bytes`].
@@ -34,6 +38,7 @@ use session::{Session, Stop};
 pub(crate) fn run(
     request: &Request,
     limits: Limits,
+    verify_snp: Option<VerifySnp>,
     bridge: Box<dyn Bridge>,
     done: impl FnOnce(Result<Returned, EngineError>),
 ) {
@@ -41,6 +46,7 @@ pub(crate) fn run(
         bridge,
         request.access,
         limits.clamped(),
+        verify_snp,
         Instant::now(),
     ));
     match realm(&session) {
@@ -108,7 +114,8 @@ fn try_execute<'js>(
         return Ok(Returned::Nothing);
     }
     install(ctx, session).map_err(|e| exception::read(ctx, &e))?;
-    let loaded = Loaded::load(ctx, &request.module, &request.module_name)?;
+    let keep = (request.entry != Entry::Vote).then_some(session.limits);
+    let loaded = Loaded::load(ctx, &request.module, &request.module_name, keep)?;
     let Some(function) = loaded.export(request.entry.export())? else {
         return match request.entry {
             Entry::Explain => Ok(Returned::Text(None)),
@@ -153,6 +160,7 @@ fn install(ctx: &Ctx<'_>, session: &Rc<Session>) -> rquickjs::Result<()> {
     converters::install(ctx, &ccf, session)?;
     kv::install(ctx, &ccf, session)?;
     crypto::install(ctx, &ccf, session)?;
+    attestation::install(ctx, session)?;
     check::install(ctx, &ccf, session)?;
     if session.access == Access::Apply {
         effects::install(ctx, &ccf, session)?;
@@ -169,7 +177,13 @@ struct Loaded<'js> {
 }
 
 impl<'js> Loaded<'js> {
-    fn load(ctx: &Ctx<'js>, text: &str, name: &str) -> Result<Self, EngineError> {
+    /// `keep`, the limits of the call, says that the same text is likely to come again.
+    fn load(
+        ctx: &Ctx<'js>,
+        text: &str,
+        name: &str,
+        keep: Option<Limits>,
+    ) -> Result<Self, EngineError> {
         let bad = |error: &rquickjs::Error| match exception::read(ctx, error) {
             EngineError::Threw(f) => EngineError::BadModule(Failure {
                 reason: format!("Failed to compile {name}: {}", f.reason),
@@ -177,7 +191,11 @@ impl<'js> Loaded<'js> {
             }),
             other => other,
         };
-        let module = Module::declare(ctx.clone(), name, text).map_err(|e| bad(&e))?;
+        let module = match keep {
+            Some(limits) => compiled::declare(ctx, name, text, limits),
+            None => Module::declare(ctx.clone(), name, text),
+        }
+        .map_err(|e| bad(&e))?;
         let (module, evaluation) = module.eval().map_err(|e| bad(&e))?;
         // CCF never looks at this promise, so a throw at the top level goes unnoticed; we notice, and do the same.
         let top_level_threw = evaluation.state() == PromiseState::Rejected;

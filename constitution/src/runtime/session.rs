@@ -9,6 +9,7 @@ use crate::access::Access;
 use crate::host::{Answer, Ask, Bridge};
 use crate::limits::Limits;
 use crate::runtime::cache::Cache;
+use crate::snp::VerifySnp;
 
 /// Why a script is being interrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,7 @@ pub(crate) struct Session {
     bridge: RefCell<Option<Cache>>,
     pub(crate) access: Access,
     pub(crate) limits: Limits,
+    pub(crate) verify_snp: Option<VerifySnp>,
     started: Instant,
     stop: Cell<Option<Stop>>,
     /// The engine's own `Uint8Array.prototype.toBase64`: the way to read a buffer without unsafe code. It keeps the realm
@@ -40,12 +42,14 @@ impl Session {
         bridge: Box<dyn Bridge>,
         access: Access,
         limits: Limits,
+        verify_snp: Option<VerifySnp>,
         started: Instant,
     ) -> Self {
         Self {
             bridge: RefCell::new(Some(Cache::new(bridge))),
             access,
             limits,
+            verify_snp,
             started,
             stop: Cell::new(None),
             to_base64: RefCell::new(None),
@@ -63,7 +67,13 @@ impl Session {
                 None
             }
         }
-        Self::new(Box::new(Nobody), self.access, self.limits, self.started)
+        Self::new(
+            Box::new(Nobody),
+            self.access,
+            self.limits,
+            None,
+            self.started,
+        )
     }
 
     /// To be called in the realm before any script.

@@ -8,15 +8,16 @@ use std::thread;
 use crate::host::{Answer, Ask, Bridge};
 use crate::limits::Limits;
 use crate::runtime;
+use crate::snp::VerifySnp;
 use crate::worker::frame;
 use crate::worker::messages::{self, FromWorker};
 
 /// Runs calls from `reader` until it ends, writing to `writer`. Scripts run on a thread of its own with room for the
-/// largest stack the limits allow.
+/// largest stack the limits allow, and verify evidence with `verify_snp`, if there is one.
 ///
 /// # Errors
 /// Of the reader and writer; `InvalidData` when the host sends what is no call.
-pub fn serve<R, W>(reader: R, writer: W) -> io::Result<()>
+pub fn serve<R, W>(reader: R, writer: W, verify_snp: Option<VerifySnp>) -> io::Result<()>
 where
     R: Read + Send + 'static,
     W: Write + Send + 'static,
@@ -28,13 +29,13 @@ where
     let worker = thread::Builder::new()
         .name("constitution-worker".to_owned())
         .stack_size(largest.thread_stack_bytes())
-        .spawn(move || serve_here(reader, writer))?;
+        .spawn(move || serve_here(reader, writer, verify_snp))?;
     worker
         .join()
         .unwrap_or_else(|_| Err(io::Error::other("the engine panicked")))
 }
 
-fn serve_here<R, W>(reader: R, writer: W) -> io::Result<()>
+fn serve_here<R, W>(reader: R, writer: W, verify_snp: Option<VerifySnp>) -> io::Result<()>
 where
     R: Read + 'static,
     W: Write + 'static,
@@ -51,7 +52,7 @@ where
             .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
         let mut sent = Ok(());
         let bridge = PipeBridge(Rc::clone(&pipe));
-        runtime::run(&request, limits, Box::new(bridge), |result| {
+        runtime::run(&request, limits, verify_snp, Box::new(bridge), |result| {
             let message = messages::encode_from_worker(&FromWorker::Done(result));
             sent = frame::write(&mut pipe.borrow_mut().writer, &message);
         });

@@ -113,6 +113,6 @@ proptest! {
         let mut kv = tables();
         let _ = resolve(framed.clone(), &mut kv);
         prop_assert_eq!(kv, tables());
-        let _ = serve(Cursor::new(framed), sink());
+        let _ = serve(Cursor::new(framed), sink(), None);
     }
 }

@@ -10,7 +10,7 @@ use constitution::{Engine, InProcess, Limits, worker};
 pub fn piped(limits: Limits) -> worker::Client<PipeReader, PipeWriter> {
     let (worker_reader, writer) = std::io::pipe().unwrap();
     let (reader, worker_writer) = std::io::pipe().unwrap();
-    std::thread::spawn(move || worker::serve(worker_reader, worker_writer));
+    std::thread::spawn(move || worker::serve(worker_reader, worker_writer, None));
     worker::Client::new(reader, writer, limits)
 }
 

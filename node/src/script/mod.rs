@@ -6,6 +6,8 @@
 //! limits its own address space ([`serve`]).
 
 mod process;
+mod snp;
+mod watchdog;
 
 use std::ffi::OsString;
 use std::io;
@@ -17,6 +19,7 @@ use std::time::{Duration, Instant};
 use constitution::{ConsoleLevel, Engine, EngineError, InProcess, Limits};
 
 use process::Process;
+pub use snp::{verify_snp, verify_snp_at};
 
 /// Address space of a worker: the largest heap in use, stacks, and the program itself.
 const ADDRESS_SPACE: u64 = 2 << 30;
@@ -82,7 +85,7 @@ pub fn serve() -> io::Result<()> {
     let (_, hard) = rlimit::Resource::AS.get()?;
     let limit = ADDRESS_SPACE.min(hard);
     rlimit::Resource::AS.set(limit, limit)?;
-    constitution::worker::serve(io::stdin(), io::stdout())
+    constitution::worker::serve(io::stdin(), io::stdout(), Some(verify_snp))
 }
 
 impl WorkerOptions {
@@ -131,7 +134,11 @@ impl ScriptPool {
     /// [`EngineError::Start`] when no worker becomes free.
     pub fn lease(&self, limits: Limits) -> Result<Lease<'_>, EngineError> {
         let held = match &self.place {
-            Place::InProcess => Held::InProcess(InProcess::new(limits).with_console(log)),
+            Place::InProcess => Held::InProcess(
+                InProcess::new(limits)
+                    .with_console(log)
+                    .with_snp(verify_snp),
+            ),
             Place::Workers(pool) => Held::Worker {
                 process: pool.take()?,
                 pool,

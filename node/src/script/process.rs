@@ -1,10 +1,7 @@
 //! One worker process.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::process::{ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -12,13 +9,14 @@ use constitution::worker::Client;
 use constitution::{ConsoleLevel, Engine, EngineError, Limits};
 
 use super::WorkerOptions;
+use super::watchdog::Watchdog;
 
 /// Longest line of a worker's standard error that is logged in one piece.
 const LINE: u64 = 4096;
 
 /// A child process and the client that talks to it. Killed when dropped.
 pub(super) struct Process {
-    child: Arc<Mutex<Child>>,
+    watchdog: Watchdog,
     client: Client<ChildStdout, ChildStdin>,
 }
 
@@ -42,7 +40,7 @@ impl Process {
         };
         forward(errors);
         Ok(Self {
-            child: Arc::new(Mutex::new(child)),
+            watchdog: Watchdog::new(child).map_err(|e| failed(e.to_string()))?,
             client: Client::new(output, input, Limits::default()).with_console(console),
         })
     }
@@ -54,54 +52,21 @@ impl Process {
         margin: Duration,
         run: impl FnOnce(&mut dyn Engine) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
-        let (done, waiting) = channel::<()>();
-        let child = Arc::clone(&self.child);
-        let killed = Arc::new(AtomicBool::new(false));
-        let mark = Arc::clone(&killed);
-        let most = limits.time.saturating_add(margin);
-        let watchdog = thread::Builder::new()
-            .name("script-watchdog".to_owned())
-            .spawn(move || {
-                if waiting.recv_timeout(most) == Err(RecvTimeoutError::Timeout) {
-                    mark.store(true, Ordering::SeqCst);
-                    kill(&child);
-                }
-            })
-            .map_err(|e| EngineError::Start {
-                reason: e.to_string(),
-            })?;
         self.client.set_limits(limits);
-        let result = run(&mut self.client);
-        drop(done);
-        // The watchdog ends at once, so that it cannot hit the next call.
-        let _ = watchdog.join();
-        match result {
-            Err(EngineError::WorkerDied) if killed.load(Ordering::SeqCst) => {
+        let most = limits.time.saturating_add(margin);
+        match self.watchdog.within(most, || run(&mut self.client)) {
+            (Err(EngineError::WorkerDied), true) => {
                 tracing::warn!("a script exceeded its time; its worker was killed");
                 Err(EngineError::TimedOut { trace: None })
             }
-            result => result,
+            (result, _) => result,
         }
     }
 
     /// Whether it can serve another call.
     pub(super) fn is_usable(&self) -> bool {
-        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        !self.client.is_dead() && matches!(child.try_wait(), Ok(None))
+        !self.client.is_dead() && self.watchdog.is_running()
     }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        kill(&self.child);
-    }
-}
-
-fn kill(child: &Mutex<Child>) {
-    let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
-    // Neither fails in a way that matters: the process is gone, or going.
-    let _ = child.kill();
-    let _ = child.wait();
 }
 
 /// Logs what the worker writes to standard error.

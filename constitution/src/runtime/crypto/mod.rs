@@ -1,13 +1,15 @@
-//! `ccf.crypto` and `snp_attestation` (CCF interface, section 4.5).
+//! `ccf.crypto` (CCF interface, section 4.5).
 //!
-//! The functions themselves are values to values, one file per subject; here they meet the script. Where the library under
-//! them can do less than CCF's (RSA-PSS salts of another length than the hash, AES-192, odd RSA sizes) they throw a
+//! The functions themselves are values to values, one file per subject; here they meet the script. Where the libraries under
+//! them can do less than CCF's (odd RSA sizes and exponents, salts whose length a verifier is to find out) they throw a
 //! `RangeError` that says so.
 
 mod chain;
 mod generation;
 mod jwk;
 mod keys;
+#[cfg(test)]
+mod known;
 mod signing;
 #[cfg(test)]
 mod tests;
@@ -69,20 +71,7 @@ pub(crate) fn install<'js>(
     wrappers(ctx, &crypto, session)?;
     conversions(ctx, &crypto)?;
     certificates(ctx, &crypto)?;
-    ccf.set("crypto", crypto)?;
-
-    let snp = Object::new(ctx.clone())?;
-    let name = "verifySnpAttestation";
-    snp.set(
-        name,
-        native(ctx, name, 2, move |ctx, _| {
-            Err(Exception::throw_internal(
-                &ctx,
-                &format!("{name} is not available on this host"),
-            ))
-        })?,
-    )?;
-    ctx.globals().set("snp_attestation", snp)
+    ccf.set("crypto", crypto)
 }
 
 fn signatures<'js>(

@@ -1,15 +1,24 @@
 //! `sign` and `verifySignature`.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use aws_lc_rs::digest::{self, digest};
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA256_ASN1, ECDSA_P521_SHA256_FIXED,
     ECDSA_P521_SHA256_FIXED_SIGNING, ECDSA_P521_SHA384_FIXED_SIGNING, ED25519, EcdsaKeyPair,
-    KeyPair as _, RSA_PSS_2048_8192_SHA256, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512,
-    UnparsedPublicKey, VerificationAlgorithm,
+    KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, RSA_PSS_SHA256,
+    RSA_PSS_SHA384, RSA_PSS_SHA512, RsaPssSaltLength, RsaSignatureEncoding, UnparsedPublicKey,
+    VerificationAlgorithm,
 };
 use p384::ecdsa::signature::hazmat::PrehashSigner;
+use p384::ecdsa::signature::{self, SignatureEncoding};
+use x509_parser::prelude::FromDer as _;
+use x509_parser::public_key::PublicKey as ParsedKey;
+use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::keys::{Curve, PrivateKey, PublicKey, scalar};
 use super::{CryptoError, unsupported};
@@ -19,11 +28,11 @@ use super::{CryptoError, unsupported};
 pub(super) struct Algorithm {
     pub(super) name: String,
     pub(super) hash: String,
-    /// Bytes of an RSA-PSS salt, 0 when it is not given.
+    /// Bytes of an RSA-PSS salt, 0 when it is not given; below that what OpenSSL means by it.
     pub(super) salt_length: i64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Hash {
     Sha256,
     Sha384,
@@ -69,16 +78,11 @@ pub(super) fn sign(algorithm: &Algorithm, key: &str, data: &[u8]) -> Result<Vec<
             _ => Err(CryptoError::PrivateKey),
         },
         "RSA-PSS" => {
-            let (encoding, salt) = match hash {
-                Hash::Sha256 => (&RSA_PSS_SHA256, 32),
-                Hash::Sha384 => (&RSA_PSS_SHA384, 48),
-                Hash::Sha512 => (&RSA_PSS_SHA512, 64),
-            };
-            salted(SIGN, algorithm.salt_length, salt)?;
             let PrivateKey::Rsa(pair) = PrivateKey::from_pem(key)? else {
                 return Err(CryptoError::PrivateKey);
             };
             let mut signature = vec![0; pair.public_modulus_len()];
+            let encoding = pss(hash, algorithm.salt_length, signature.len())?;
             pair.sign(encoding, &SystemRandom::new(), data, &mut signature)?;
             Ok(signature)
         }
@@ -115,21 +119,58 @@ fn ecdsa(
         }
         (Curve::P521, Hash::Sha256) => with(&ECDSA_P521_SHA256_FIXED_SIGNING),
         (Curve::P521, Hash::Sha384) => with(&ECDSA_P521_SHA384_FIXED_SIGNING),
-        // The library signs with P-384 over its own hash only.
-        (Curve::P384, Hash::Sha256 | Hash::Sha512) => {
-            let number = scalar(pair)?;
-            let key = p384::ecdsa::SigningKey::from_slice(number.as_ref())
-                .map_err(|_| CryptoError::PrivateKey)?;
-            let signature: p384::ecdsa::Signature = key
-                .sign_prehash(hash.of(data).as_ref())
-                .map_err(|_| CryptoError::Failed)?;
-            Ok(signature.to_bytes().to_vec())
-        }
-        (Curve::P256, Hash::Sha384 | Hash::Sha512) => Err(unsupported(
-            "sign",
-            "ECDSA with P-256 and another hash than SHA-256",
-        )),
+        // The library signs with these over their own hash only.
+        (Curve::P384, Hash::Sha256 | Hash::Sha512) => prehashed::<p384::ecdsa::Signature>(
+            p384::ecdsa::SigningKey::from_slice(scalar(pair)?.as_ref()),
+            hash.of(data).as_ref(),
+        ),
+        (Curve::P256, Hash::Sha384 | Hash::Sha512) => prehashed::<p256::ecdsa::Signature>(
+            p256::ecdsa::SigningKey::from_slice(scalar(pair)?.as_ref()),
+            hash.of(data).as_ref(),
+        ),
     }
+}
+
+fn prehashed<S: SignatureEncoding>(
+    key: signature::Result<impl PrehashSigner<S>>,
+    digest: &[u8],
+) -> Result<Vec<u8>, CryptoError> {
+    let key = key.map_err(|_| CryptoError::PrivateKey)?;
+    let signature = key.sign_prehash(digest).map_err(|_| CryptoError::Failed)?;
+    Ok(signature.to_bytes().as_ref().to_vec())
+}
+
+/// RSA-PSS with this hash and salt, for a key of so many bytes.
+fn pss(
+    hash: Hash,
+    salt_length: i64,
+    key_bytes: usize,
+) -> Result<&'static RsaSignatureEncoding, CryptoError> {
+    /// The library wants encodings that live for ever. There is at most one for each length that fits a key.
+    static SALTED: Mutex<BTreeMap<(Hash, u16), &RsaSignatureEncoding>> =
+        Mutex::new(BTreeMap::new());
+    let encoding = match hash {
+        Hash::Sha256 => RSA_PSS_SHA256,
+        Hash::Sha384 => RSA_PSS_SHA384,
+        Hash::Sha512 => RSA_PSS_SHA512,
+    };
+    let longest = key_bytes.saturating_sub(hash.algorithm().output_len() + 2);
+    let length = match salt_length {
+        -1 => hash.algorithm().output_len(),
+        // What fits; of the lengths that a verifier finds out by itself, signers take the longest.
+        -3 | -2 => longest,
+        -4 => hash.algorithm().output_len().min(longest),
+        length => usize::try_from(length).map_err(|_| CryptoError::Failed)?,
+    };
+    if length > longest {
+        return Err(CryptoError::Failed);
+    }
+    let length = u16::try_from(length).map_err(|_| CryptoError::Failed)?;
+    let mut salted = SALTED.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(salted.entry((hash, length)).or_insert_with(|| {
+        let length = RsaPssSaltLength::Custom(length);
+        Box::leak(Box::new(encoding.with_pss_salt_length(length)))
+    }))
 }
 
 /// Whether `signature` is the key's over `data`. The key is that of a PEM public key or certificate.
@@ -167,13 +208,24 @@ pub(super) fn verify(
             _ => Err(CryptoError::PublicKey),
         },
         "RSA-PSS" => {
-            salted(VERIFY, algorithm.salt_length, 32)?;
-            match PublicKey::from_pem(key)? {
-                PublicKey::Rsa(der) => {
-                    Ok(verified(&RSA_PSS_2048_8192_SHA256, &der, data, signature))
-                }
-                _ => Err(CryptoError::PublicKey),
-            }
+            let PublicKey::Rsa(der) = PublicKey::from_pem(key)? else {
+                return Err(CryptoError::PublicKey);
+            };
+            let parameters = if key.starts_with("-----BEGIN CERTIFICATE") {
+                // CCF asks the certificate's verifier, which pads by PKCS #1 v1.5 whatever the algorithm is called.
+                RSA_PKCS1_2048_8192_SHA256
+            } else {
+                let length = match algorithm.salt_length {
+                    -1 => RsaPssSaltLength::Digest,
+                    -3 => RsaPssSaltLength::Max,
+                    length => RsaPssSaltLength::Custom(u16::try_from(length).map_err(|_| {
+                        unsupported(VERIFY, &format!("RSA-PSS with saltLength {length}"))
+                    })?),
+                };
+                RSA_PSS_2048_8192_SHA256.with_pss_salt_length(length)
+            };
+            let verified = components(&der)?.verify(&parameters, data, signature);
+            Ok(verified.is_ok())
         }
         other => Err(unsupported(VERIFY, other)),
     }
@@ -190,13 +242,20 @@ fn verified(
         .is_ok()
 }
 
-/// The library salts with as many bytes as the hash has, which is what everybody does who says so (RFC 7518, section 3.5).
-fn salted(function: &'static str, got: i64, want: i64) -> Result<(), CryptoError> {
-    if got == want {
-        return Ok(());
-    }
-    Err(unsupported(
-        function,
-        &format!("RSA-PSS with saltLength {got}; here it is {want}"),
-    ))
+/// Modulus and exponent of a SubjectPublicKeyInfo in DER, without leading zeros.
+fn components(spki: &[u8]) -> Result<PublicKeyComponents<Vec<u8>>, CryptoError> {
+    let Ok(([], info)) = SubjectPublicKeyInfo::from_der(spki) else {
+        return Err(CryptoError::PublicKey);
+    };
+    let Ok(ParsedKey::RSA(key)) = info.parsed() else {
+        return Err(CryptoError::PublicKey);
+    };
+    let significant = |bytes: &[u8]| -> Vec<u8> {
+        let digits = bytes.iter().skip_while(|byte| **byte == 0);
+        digits.copied().collect()
+    };
+    Ok(PublicKeyComponents {
+        n: significant(key.modulus),
+        e: significant(key.exponent),
+    })
 }

@@ -1,13 +1,16 @@
 //! The functions as values to values; how scripts call them is tested with the engine.
 #![allow(clippy::unwrap_used)]
 
+use aws_lc_rs::signature::KeyPair as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
 use super::jwk::{Jwk, Kind};
 use super::keys::{PrivateKey, PublicKey};
 use super::signing::{self, sign, verify};
 use super::wrapping::{self, unwrap, wrap};
-use super::{CryptoError, chain, generation};
+use super::{CryptoError, chain, generation, known};
 
 fn by(name: &str, hash: &str, salt_length: i64) -> signing::Algorithm {
     signing::Algorithm {
@@ -31,7 +34,9 @@ fn what_is_signed_verifies_and_nothing_else_does() {
         (by("ECDSA", "SHA-256", 0), generation::ecdsa("secp256r1")),
         (by("ECDSA", "SHA-256", 0), generation::ecdsa("secp384r1")),
         (by("EdDSA", "undefined", 0), generation::eddsa("curve25519")),
+        (by("RSA-PSS", "SHA-256", 0), Ok(rsa())),
         (by("RSA-PSS", "SHA-256", 32), Ok(rsa())),
+        (by("RSA-PSS", "SHA-256", 222), Ok(rsa())),
     ];
     for (algorithm, key) in cases {
         let (private, public) = pems(&key.unwrap());
@@ -51,25 +56,144 @@ fn what_is_signed_verifies_and_nothing_else_does() {
 /// Curve and hash of unequal strength: the signatures are checked with another library's.
 #[test]
 fn ecdsa_takes_the_hash_that_is_named() {
-    use p384::ecdsa::VerifyingKey;
-    use p384::ecdsa::signature::hazmat::PrehashVerifier;
-    let key = generation::ecdsa("secp384r1").unwrap();
-    let (private, _) = pems(&key);
-    let PublicKey::Ec(_, point) = key.public().unwrap() else {
-        panic!("an EC key");
+    use aws_lc_rs::signature::{
+        ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA384_ASN1, ECDSA_P256_SHA512_ASN1,
+        ECDSA_P384_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ECDSA_P384_SHA512_ASN1,
+        EcdsaVerificationAlgorithm, UnparsedPublicKey,
     };
-    let verifier = VerifyingKey::from_sec1_bytes(&point).unwrap();
-    for (name, hash) in [
-        ("SHA-256", &aws_lc_rs::digest::SHA256),
-        ("SHA-384", &aws_lc_rs::digest::SHA384),
-        ("SHA-512", &aws_lc_rs::digest::SHA512),
-    ] {
-        let signature = sign(&by("ECDSA", name, 0), &private, b"data").unwrap();
-        let signature = p384::ecdsa::Signature::from_slice(&signature).unwrap();
-        let digest = aws_lc_rs::digest::digest(hash, b"data");
-        verifier
-            .verify_prehash(digest.as_ref(), &signature)
-            .unwrap();
+    type ToDer = fn(&[u8]) -> Vec<u8>;
+    let p256: ToDer = |fixed| {
+        let signature = p256::ecdsa::Signature::from_slice(fixed).unwrap();
+        signature.to_der().as_bytes().to_vec()
+    };
+    let p384: ToDer = |fixed| {
+        let signature = p384::ecdsa::Signature::from_slice(fixed).unwrap();
+        signature.to_der().as_bytes().to_vec()
+    };
+    let cases: [(_, _, [&'static EcdsaVerificationAlgorithm; 3]); 2] = [
+        (
+            "secp256r1",
+            p256,
+            [
+                &ECDSA_P256_SHA256_ASN1,
+                &ECDSA_P256_SHA384_ASN1,
+                &ECDSA_P256_SHA512_ASN1,
+            ],
+        ),
+        (
+            "secp384r1",
+            p384,
+            [
+                &ECDSA_P384_SHA256_ASN1,
+                &ECDSA_P384_SHA384_ASN1,
+                &ECDSA_P384_SHA512_ASN1,
+            ],
+        ),
+    ];
+    for (curve, to_der, verifications) in cases {
+        let key = generation::ecdsa(curve).unwrap();
+        let (private, _) = pems(&key);
+        let PublicKey::Ec(_, point) = key.public().unwrap() else {
+            panic!("an EC key");
+        };
+        let hashes = ["SHA-256", "SHA-384", "SHA-512"];
+        for (named, hash) in hashes.iter().enumerate() {
+            let signature = to_der(&sign(&by("ECDSA", hash, 0), &private, b"data").unwrap());
+            for (at, verification) in verifications.into_iter().enumerate() {
+                let key = UnparsedPublicKey::new(verification, &point);
+                let holds = key.verify(b"data", &signature).is_ok();
+                assert_eq!(holds, at == named, "{curve} {hash} {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn signatures_by_openssl_verify_with_the_salt_they_have() {
+    let decoded = |text: &str| STANDARD.decode(text).unwrap();
+    for (salt, signature) in known::PSS {
+        let signature = decoded(signature);
+        let holds = |salt, key, data: &[u8]| {
+            verify(&by("RSA-PSS", "SHA-256", salt), key, &signature, data).unwrap()
+        };
+        assert!(holds(salt, known::PUBLIC_KEY, known::DATA), "{salt}");
+        assert!(!holds(salt, known::PUBLIC_KEY, b"another"));
+        for other in [0, 1, 20, 32, 222, 223, 60_000] {
+            let same = other == salt;
+            assert_eq!(holds(other, known::PUBLIC_KEY, known::DATA), same);
+        }
+        assert!(!holds(-1, known::PUBLIC_KEY, known::DATA));
+        assert_eq!(holds(-3, known::PUBLIC_KEY, known::DATA), salt == 222);
+        assert!(!holds(salt, known::CERTIFICATE, known::DATA));
+    }
+    // With a certificate in the place of the key CCF checks another padding.
+    let signature = decoded(known::PKCS1);
+    for (key, want) in [(known::CERTIFICATE, true), (known::PUBLIC_KEY, false)] {
+        let algorithm = by("RSA-PSS", "SHA-256", 32);
+        assert_eq!(
+            verify(&algorithm, key, &signature, known::DATA),
+            Ok(want),
+            "{key}"
+        );
+    }
+}
+
+#[test]
+fn rsa_salts_are_as_long_as_asked_for() {
+    use aws_lc_rs::rsa::PublicKeyComponents;
+    use aws_lc_rs::signature::{
+        RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512,
+        RsaPssSaltLength,
+    };
+    let PrivateKey::Rsa(pair) = rsa() else {
+        panic!("an RSA key");
+    };
+    let key = PublicKeyComponents {
+        n: pair
+            .public_key()
+            .modulus()
+            .big_endian_without_leading_zero()
+            .to_vec(),
+        e: pair
+            .public_key()
+            .exponent()
+            .big_endian_without_leading_zero()
+            .to_vec(),
+    };
+    let (private, _) = pems(&PrivateKey::Rsa(pair));
+    let hashes = [
+        ("SHA-256", RSA_PSS_2048_8192_SHA256, 32),
+        ("SHA-384", RSA_PSS_2048_8192_SHA384, 48),
+        ("SHA-512", RSA_PSS_2048_8192_SHA512, 64),
+    ];
+    for (hash, parameters, size) in hashes {
+        let longest = 256 - 2 - i64::from(size);
+        let lengths = [
+            (0, 0),
+            (1, 1),
+            (20, 20),
+            (i64::from(size), i64::from(size)),
+            (longest, longest),
+            (-1, i64::from(size)),
+            (-2, longest),
+            (-3, longest),
+            (-4, i64::from(size)),
+        ];
+        let mut checked = parameters;
+        for (asked, length) in lengths {
+            let signature = sign(&by("RSA-PSS", hash, asked), &private, b"data").unwrap();
+            let salt = RsaPssSaltLength::Custom(u16::try_from(length).unwrap());
+            checked = checked.with_pss_salt_length(salt);
+            key.verify(&checked, b"data", &signature)
+                .unwrap_or_else(|_| panic!("{hash} {asked}"));
+            let salt = RsaPssSaltLength::Custom(u16::try_from(length + 1).unwrap());
+            checked = checked.with_pss_salt_length(salt);
+            assert!(key.verify(&checked, b"data", &signature).is_err());
+        }
+        for asked in [longest + 1, 1 << 20, i64::MAX, -5, i64::MIN] {
+            let signed = sign(&by("RSA-PSS", hash, asked), &private, b"data");
+            assert_eq!(signed, Err(CryptoError::Failed), "{hash} {asked}");
+        }
     }
 }
 
@@ -90,7 +214,6 @@ fn algorithms_that_are_not_there_are_refused_by_name() {
     let unsupported =
         |result: Result<_, CryptoError>| matches!(result, Err(CryptoError::Unsupported { .. }));
     for algorithm in [
-        by("RSA-PSS", "SHA-256", 0),
         by("RSA-PSS", "SHA-1", 20),
         by("RSASSA-PKCS1-v1_5", "SHA-256", 0),
     ] {
@@ -101,8 +224,15 @@ fn algorithms_that_are_not_there_are_refused_by_name() {
         let verified = verify(&algorithm, &public, b"", b"").map(|_| Vec::new());
         assert!(unsupported(verified), "{algorithm:?}");
     }
-    let verified = verify(&by("ECDSA", "SHA-384", 0), &public, b"", b"").map(|_| Vec::new());
-    assert!(unsupported(verified));
+    for algorithm in [
+        by("ECDSA", "SHA-384", 0),
+        by("RSA-PSS", "SHA-384", 48),
+        by("RSA-PSS", "SHA-256", -2),
+        by("RSA-PSS", "SHA-256", 1 << 16),
+    ] {
+        let verified = verify(&algorithm, &public, b"", b"").map(|_| Vec::new());
+        assert!(unsupported(verified), "{algorithm:?}");
+    }
     assert_eq!(
         sign(&by("ECDSA", "SHA-256", 0), &private, b""),
         Err(CryptoError::PrivateKey)
@@ -155,15 +285,56 @@ fn wrapped_keys_unwrap() {
     // A key longer than what RSA could wrap alone.
     let long = wrap(&[7; 2000], public, &both).unwrap();
     assert_eq!(unwrap(&long, private, &both).unwrap(), [7; 2000]);
-    // RFC 5649, section 6 uses AES-192; this is its shape with AES-128.
-    let wrapped = wrap(&[1; 7], &[2; 16], &kwp).unwrap();
-    assert_eq!(wrapped.len(), 16);
-    assert_eq!(unwrap(&wrapped, &[2; 16], &kwp).unwrap(), [1; 7]);
-    assert!(unwrap(&wrapped, &[3; 16], &kwp).is_err());
-    assert!(matches!(
-        wrap(&[1; 7], &[2; 24], &kwp),
-        Err(CryptoError::Unsupported { .. })
-    ));
+    for size in [16, 24, 32] {
+        let by = vec![2; size];
+        for length in [1, 7, 8, 9, 300] {
+            let key = vec![1; length];
+            let wrapped = wrap(&key, &by, &kwp).unwrap();
+            assert_eq!(wrapped.len(), (length.div_ceil(8) + 1) * 8);
+            assert_eq!(unwrap(&wrapped, &by, &kwp).unwrap(), key);
+            assert!(unwrap(&wrapped, &vec![3; size], &kwp).is_err());
+            assert!(unwrap(&wrapped[1..], &by, &kwp).is_err());
+            let mut spoilt = wrapped.clone();
+            spoilt[0] ^= 1;
+            assert!(unwrap(&spoilt, &by, &kwp).is_err());
+            // What a longer key has too much is not used.
+            assert_eq!(
+                wrap(&key, &[by.as_slice(), &[9; 7]].concat(), &kwp),
+                Ok(wrapped)
+            );
+        }
+        assert!(wrap(&[], &by, &kwp).is_err());
+        assert!(unwrap(&[], &by, &kwp).is_err());
+        assert!(unwrap(&[0; 8], &by, &kwp).is_err());
+    }
+    assert_eq!(wrap(&[1; 7], &[2; 15], &kwp), Err(CryptoError::Failed));
+    let with_192 = wrapping::Algorithm {
+        aes_key_size: 192,
+        ..both
+    };
+    let wrapped = wrap(b"a key", public, &with_192).unwrap();
+    assert_eq!(unwrap(&wrapped, private, &with_192).unwrap(), b"a key");
+}
+
+/// RFC 5649, section 6.
+#[test]
+fn aes_192_wraps_as_published() {
+    let by = hex::decode("5840df6e29b02af1ab493b705bf16ea1ae8338f4dcc176a8").unwrap();
+    let kwp = wrapping::Algorithm {
+        name: "AES-KWP".to_owned(),
+        ..wrapping::Algorithm::default()
+    };
+    for (key, wrapped) in [
+        (
+            "c37b7e6492584340bed12207808941155068f738",
+            "138bdeaa9b8fa7fc61f97742e72248ee5ae6ae5360d1ae6a5f54f373fa543b6a",
+        ),
+        ("466f7250617369", "afbeb0f07dfbf5419200f2ccb50bb24f"),
+    ] {
+        let (key, wrapped) = (hex::decode(key).unwrap(), hex::decode(wrapped).unwrap());
+        assert_eq!(wrap(&key, &by, &kwp), Ok(wrapped.clone()));
+        assert_eq!(unwrap(&wrapped, &by, &kwp), Ok(key));
+    }
 }
 
 #[test]

@@ -3,9 +3,10 @@
 //! | algorithm | wrapping key | wrapped |
 //! |---|---|---|
 //! | `RSA-OAEP` | RSA, PEM | RSAES-OAEP with SHA-256 (RFC 8017, section 7.1) |
-//! | `AES-KWP` | 16 or 32 bytes | AES key wrap with padding (RFC 5649) |
+//! | `AES-KWP` | 16, 24 or 32 bytes | AES key wrap with padding (RFC 5649) |
 //! | `RSA-OAEP-AES-KWP` | RSA, PEM | a fresh AES key by the first, then the key by the second (PKCS #11, `CKM_RSA_AES_KEY_WRAP`) |
 
+use aes_kw::{IV_LEN, KeyInit as _, KwpAes192};
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::key_wrap::{AES_128, AES_256, AesBlockCipher, AesKek, KeyWrapPadded as _};
 use aws_lc_rs::rsa::{
@@ -95,24 +96,50 @@ fn oaep_unwrap(
     Ok(key.to_vec())
 }
 
-fn kek(key: &[u8]) -> Result<AesKek, CryptoError> {
-    let cipher: &'static AesBlockCipher = match key.len() {
-        16 => &AES_128,
-        32 => &AES_256,
-        other => return Err(unsupported("AES-KWP", &format!("a key of {other} bytes"))),
-    };
-    Ok(AesKek::new(cipher, key)?)
+/// The key that wraps. AES-192 is another library's.
+enum Kek {
+    Other(AesKek),
+    Aes192(Box<KwpAes192>),
+}
+
+impl Kek {
+    /// As CCF takes keys: so much of a longer one as there is an AES for.
+    fn new(key: &[u8]) -> Result<Self, CryptoError> {
+        let of = |cipher: &'static AesBlockCipher, key: &[u8]| {
+            Ok(Self::Other(AesKek::new(cipher, key)?))
+        };
+        if let Some(key) = key.first_chunk::<32>() {
+            of(&AES_256, key)
+        } else if let Some(key) = key.first_chunk::<24>() {
+            Ok(Self::Aes192(Box::new(KwpAes192::new(&(*key).into()))))
+        } else if let Some(key) = key.first_chunk::<16>() {
+            of(&AES_128, key)
+        } else {
+            Err(CryptoError::Failed)
+        }
+    }
 }
 
 /// At most one block more than the key, whose length is rounded up to a block of eight.
 fn kwp_wrap(key: &[u8], by: &[u8]) -> Result<Vec<u8>, CryptoError> {
-    let mut out = vec![0; key.len() + 15];
-    let wrapped = kek(by)?.wrap_with_padding(key, &mut out)?;
+    let mut out = vec![0; key.len() + 2 * IV_LEN - 1];
+    let wrapped: &[u8] = match Kek::new(by)? {
+        Kek::Other(kek) => kek.wrap_with_padding(key, &mut out)?,
+        Kek::Aes192(_) if key.is_empty() => return Err(CryptoError::Failed),
+        Kek::Aes192(kek) => kek
+            .wrap_key(key, &mut out)
+            .map_err(|_| CryptoError::Failed)?,
+    };
     Ok(wrapped.to_vec())
 }
 
 fn kwp_unwrap(wrapped: &[u8], by: &[u8]) -> Result<Vec<u8>, CryptoError> {
     let mut out = vec![0; wrapped.len()];
-    let key = kek(by)?.unwrap_with_padding(wrapped, &mut out)?;
+    let key: &[u8] = match Kek::new(by)? {
+        Kek::Other(kek) => kek.unwrap_with_padding(wrapped, &mut out)?,
+        Kek::Aes192(kek) => kek
+            .unwrap_key(wrapped, &mut out)
+            .map_err(|_| CryptoError::Failed)?,
+    };
     Ok(key.to_vec())
 }
