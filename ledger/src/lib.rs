@@ -69,8 +69,8 @@ pub use signature::{
     SignatureInputs, SignatureRow, signature_write_set,
 };
 pub use snapshot::{
-    SNAPSHOT_EVIDENCE_MAP, SnapshotEvidence, SnapshotMap, SnapshotPoint, SnapshotStart,
-    encode_snapshot, snapshot_key_order,
+    SNAPSHOT_EVIDENCE_MAP, SnapshotEvidence, SnapshotMap, SnapshotPoint, SnapshotRow,
+    SnapshotStart, encode_snapshot, snapshot_key_order,
 };
 pub use snapshot_read::{Snapshot, SnapshotError, open_snapshot, snapshot_maps};
 pub use verify::{

@@ -72,6 +72,9 @@ impl SnapshotStart {
     }
 }
 
+/// A row: key, value, position of the last write.
+pub type SnapshotRow<'a> = (&'a [u8], &'a [u8], Seqno);
+
 /// One table.
 #[derive(Clone, Debug)]
 pub struct SnapshotMap<'a> {
@@ -79,8 +82,8 @@ pub struct SnapshotMap<'a> {
     pub name: &'a str,
     /// Position of the last write to it.
     pub version: Seqno,
-    /// Its rows: key, value, position of the last write.
-    pub rows: Vec<(&'a [u8], &'a [u8], Seqno)>,
+    /// Its rows.
+    pub rows: Vec<SnapshotRow<'a>>,
 }
 
 /// What a snapshot is of.

@@ -16,7 +16,7 @@ use crate::merkle::{MerkleTree, TREE_MAP};
 use crate::receipt::UnverifiedReceipt;
 use crate::secret::{LedgerSecret, SecretError};
 use crate::signature::{SIGNATURES_MAP, SignatureRow};
-use crate::snapshot::{SnapshotMap, SnapshotStart};
+use crate::snapshot::{SnapshotMap, SnapshotRow, SnapshotStart};
 use crate::verify::FOLLOWED_BY_SNAPSHOTS;
 use crate::write_set::{SINGLE_KEY, is_public};
 
@@ -233,9 +233,7 @@ pub fn snapshot_maps(bytes: &[u8], public: bool) -> Result<Vec<SnapshotMap<'_>>,
     Ok(maps)
 }
 
-type Row<'a> = (&'a [u8], &'a [u8], Seqno);
-
-fn rows(body: &[u8]) -> Result<Vec<Row<'_>>, SnapshotError> {
+fn rows(body: &[u8]) -> Result<Vec<SnapshotRow<'_>>, SnapshotError> {
     let mut cursor = Cursor::new(body);
     let mut rows = Vec::new();
     let mut at = 0;

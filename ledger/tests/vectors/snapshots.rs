@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use ledger::{
     Entries, Entry, Frontier, LedgerVerifier, PublicKey, SIGNATURES_MAP, Seqno, Snapshot,
-    SnapshotMap, SnapshotPoint, Trust, Walk, encode_snapshot, parse_sections, snapshot_maps,
+    SnapshotMap, SnapshotPoint, Trust, Walk, encode_snapshot, open_snapshot, parse_sections,
+    snapshot_maps,
 };
 
 use crate::real::{Ledger, each};
@@ -91,6 +92,12 @@ fn snapshots_are_what_the_ledger_says() {
             assert_eq!(snapshot.view_history, views, "{name}");
             let secret = secrets.covering(snapshot.id.seqno).unwrap();
             let plain = snapshot.open(secret).unwrap();
+            let open = |file: &[u8], digest| open_snapshot(file, digest, secret);
+            assert_eq!(open(&file, snapshot.digest).unwrap(), plain, "{name}");
+            assert!(open(&file, snapshot.leaf).is_err(), "{name}");
+            let mut altered = file.clone();
+            altered[file.len() / 2] ^= 1;
+            assert!(open(&altered, snapshot.digest).is_err(), "{name}");
             let maps = snapshot_maps(&plain, false).unwrap();
             for map in snapshot.maps.iter().chain(&maps) {
                 let (version, rows) = &state[map.name];

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::thread;
 
 use ccf_rs::Seqno;
-use ledger::{MapSection, SnapshotMap};
+use ledger::{MapSection, SnapshotMap, SnapshotRow};
 use rpds::HashTrieMapSync;
 
 use super::rows::Rows;
@@ -197,14 +198,7 @@ impl StateBuilder {
         rows.sort_unstable_by(|(a, (one, ..)), (b, (other, ..))| {
             a.cmp(b).then_with(|| one.cmp(other))
         });
-        let rows = rows.into_iter().map(|(_, (key, value, version))| {
-            let row = Row {
-                value: Arc::from(*value),
-                version: Seqno(version.0),
-            };
-            (Arc::from(*key), row)
-        });
-        table.rows = rows.collect();
+        table.rows = copied(&rows).collect();
     }
 
     /// Takes the position of a transaction that wrote nothing here.
@@ -248,6 +242,37 @@ impl StateBuilder {
         &mut self.tables[at]
     }
 }
+
+/// Rows of a snapshot as a table has them. They lie in the file in another order than here, so that reading them is what takes
+/// the time: several threads do it.
+fn copied(rows: &[(u64, &SnapshotRow<'_>)]) -> impl Iterator<Item = (Bytes, Row)> {
+    let copy = |rows: &[(u64, &SnapshotRow<'_>)]| -> Vec<(Bytes, Row)> {
+        let rows = rows.iter().map(|(_, (key, value, version))| {
+            let row = Row {
+                value: Arc::from(*value),
+                version: Seqno(version.0),
+            };
+            (Arc::from(*key), row)
+        });
+        rows.collect()
+    };
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let part = rows.len().div_ceil(workers).max(ROWS_OF_A_THREAD);
+    let parts: Vec<_> = thread::scope(|scope| {
+        let begun: Vec<_> = rows
+            .chunks(part)
+            .map(|rows| scope.spawn(move || copy(rows)))
+            .collect();
+        let parts = begun.into_iter().map(|thread| thread.join());
+        parts
+            .map(|part| part.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    });
+    parts.into_iter().flatten()
+}
+
+/// Fewer are not worth a thread.
+const ROWS_OF_A_THREAD: usize = 10_000;
 
 /// The first bytes of a key as a number of the same order: most keys are told apart without looking at them.
 fn leading(key: &[u8]) -> u64 {

@@ -1,10 +1,12 @@
 //! Optimistic concurrency, and what readers see.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ccf_rs::{Historical, HostError, ReadHost, Seqno, TxId, TxStatus, View, WriteHost};
+use ledger::{SnapshotMap, SnapshotRow};
 
 use super::*;
 
@@ -206,4 +208,46 @@ fn a_closed_store_takes_nothing_and_lets_the_pipeline_finish() {
     assert_eq!(store.append(tx).err(), Some(CommitError::Stopping));
     assert_eq!(flush(&store).transactions.len(), 1);
     assert!(store.take(Duration::ZERO).is_none());
+}
+
+#[test]
+fn a_table_comes_out_of_a_snapshot_as_it_went_in() {
+    // Enough for several threads; in the order of a hash; with keys that begin with others and end with zeros.
+    let keys: BTreeMap<Vec<u8>, u64> = (0..25_000_u64)
+        .map(|n| {
+            let bytes = (n / 3).to_be_bytes();
+            let end = [8, 9, 10][n as usize % 3];
+            (bytes.into_iter().chain([0, 0]).take(end).collect(), n)
+        })
+        .collect();
+    let values: Vec<(&Vec<u8>, [u8; 8], u64)> = keys
+        .iter()
+        .map(|(key, n)| (key, n.to_le_bytes(), *n))
+        .collect();
+    let mut rows: Vec<SnapshotRow<'_>> = values
+        .iter()
+        .map(|(key, value, n)| (key.as_slice(), value.as_slice(), ledger::Seqno(n + 1)))
+        .collect();
+    rows.sort_by_key(|(_, _, seqno)| seqno.0.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mut builder = StateBuilder::default();
+    builder.load(&SnapshotMap {
+        name: "public:a",
+        version: ledger::Seqno(30_000),
+        rows,
+    });
+    let state = builder.finish();
+    assert_eq!(
+        (state.seqno(), state.len("public:a")),
+        (Seqno(30_000), keys.len())
+    );
+    assert_eq!(state.table_version("public:a"), Seqno(30_000));
+    let found = state.versioned_rows("public:a");
+    let want = values
+        .iter()
+        .map(|(key, value, n)| (key.as_slice(), value.as_slice(), Seqno(n + 1)));
+    assert!(
+        found
+            .map(|(key, value, at)| (&**key, &**value, at))
+            .eq(want)
+    );
 }
