@@ -1,8 +1,7 @@
 //! Load over HTTPS: reads, writes, releases, signed events, contract reads with many contracts and much history; how fast a node is ready, and
 //! how much memory it takes idle. Answers of the embedded node are durable.
 //! `cargo build --release -p cli && cargo bench -p tests --bench load`; with `-- ccf` on a CCF node, which answers before the commit.
-//! `CLEANROOM_BENCH_PROPOSALS` says how many proposals lie in the past when contracts are read again (default 1000, one after the other;
-//! 100000 take a while); `CLEANROOM_BENCH_SHARE` of 10 sends a tenth of the requests, for a slow machine.
+//! `CLEANROOM_BENCH_SHARE` of 10 sends a tenth of the requests, for a slow machine.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::time::{Duration, Instant};
@@ -17,6 +16,9 @@ use tests::scene::{CONTRACT, Scene};
 use tests::service::{Host, Service};
 use tokio::runtime::Builder;
 use zeroize::Zeroizing;
+
+/// Proposals that were decided when contracts are read again.
+const PAST_PROPOSALS: u64 = 100_000;
 
 fn main() {
     let on_ccf = std::env::args().any(|argument| argument == "ccf");
@@ -61,20 +63,25 @@ fn main() {
         .collect::<Result<_, _>>()
         .unwrap();
     of_reads("plain writes", rate(&scene, writer, 4, &drafts));
-    let past = past_proposals(&scene);
+    let events = events(&scene, count(10_000));
+    of_reads("signed events", rate(&scene, None, 4, &events));
+    of_reads("proposals, one by one", proposals(&scene, count(1000)));
+    drop(scene);
+
+    let scene = Scene::with_past(&host, PAST_PROPOSALS);
+    let writer = Some(scene.members[0].identity());
+    of_reads("plain writes, long past", rate(&scene, writer, 4, &drafts));
     let after = of_reads("contract reads, full", rate(&scene, writer, 4, &show));
     println!(
-        "with {} contracts and {past} past proposals: {:.3} of an empty service",
+        "with {} contracts and {PAST_PROPOSALS} past proposals: {:.3} of an empty service",
         drafts.len(),
         after / before
     );
-    let events = events(&scene, count(10_000));
-    of_reads("signed events", rate(&scene, None, 4, &events));
+    of_reads("proposals, long past", proposals(&scene, count(1000)));
 }
 
-/// Proposals that are decided at once, one after the other.
-fn past_proposals(scene: &Scene) -> usize {
-    let wanted = number("CLEANROOM_BENCH_PROPOSALS", 1000);
+/// Proposals a second that are decided at once, one after the other.
+fn proposals(scene: &Scene, wanted: usize) -> f64 {
     let start = Instant::now();
     for n in 0..wanted {
         // A text of its own, so that none is taken for a repeat.
@@ -83,11 +90,7 @@ fn past_proposals(scene: &Scene) -> usize {
         let actions = Actions::new().action(off, args);
         scene.members[0].propose(&actions).unwrap();
     }
-    println!(
-        "proposals                    {:>8.0}/s, one after the other",
-        f64::from(u32::try_from(wanted).unwrap()) / start.elapsed().as_secs_f64()
-    );
-    wanted
+    f64::from(u32::try_from(wanted).unwrap()) / start.elapsed().as_secs_f64()
 }
 
 /// What the environment says, or this.

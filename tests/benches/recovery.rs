@@ -11,22 +11,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::rand::SystemRandom;
 use governance::member::Actions;
 use governance::{Identity, Member};
-use ledger::{
-    ENDORSEMENT_MAP, EndorsementRow, HISTORICAL_SECRET_MAP, HistoricalSecretRow,
-    RECOVERY_SHARES_MAP, RecoveryMembers, RecoverySharesRow, RsaPublicKey, SINGLE_KEY, Signer as _,
-    TxId, WriteSet, canonical,
-};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tests::ccf::program;
-use tests::ledger_writer::{LedgerWriter, NODES_INFO, SERVICE_INFO};
+use tests::past;
 use tests::service::{Host, Service, copy_files};
-
-/// Transactions between signatures, as a busy CCF node has them.
-const BETWEEN_SIGNATURES: u64 = 5_000;
-const CHUNK: u64 = 5 << 20;
 
 fn main() {
     let counts: Vec<u64> = std::env::args()
@@ -50,7 +40,7 @@ fn main() {
         let ledger = scratch.path().join("ledger");
         let member = Identity::generate("member0", Duration::from_secs(3600)).unwrap();
         let member = member.with_encryption_key().unwrap();
-        let previous = write(&ledger, count, &member);
+        let previous = past::write(&ledger, &[&member], past::small_rows(count));
         let name = format!("{count} transactions");
         let mut ours = measure(&name, &Host::EMBEDDED, &ledger, None, &previous, &[&member]);
         if let Some(ccf) = &ccf {
@@ -187,109 +177,4 @@ fn wait_for_snapshot(folder: &Path) {
             })
         })
     });
-}
-
-/// A service with one recovery member and so many small transactions. Gives its certificate.
-fn write(directory: &Path, count: u64, member: &Identity) -> String {
-    let mut writer = LedgerWriter::new(directory);
-    writer.write(&genesis(&writer, member));
-    writer.sign();
-    writer.write(&opening(&writer, member));
-    for n in 0..count {
-        let mut set = WriteSet::new();
-        set.put(
-            "public:rows",
-            n.to_le_bytes(),
-            [n.to_le_bytes(); 8].as_flattened(),
-        );
-        set.put(
-            "records",
-            n.to_le_bytes(),
-            [n.to_le_bytes(); 4].as_flattened(),
-        );
-        writer.write(&set);
-        if n % BETWEEN_SIGNATURES == BETWEEN_SIGNATURES - 1 {
-            if writer.chunk_size() >= CHUNK {
-                writer.sign_and_finish();
-            } else {
-                writer.sign();
-            }
-        }
-    }
-    writer.sign();
-    writer.service_certificate.clone()
-}
-
-fn service_info(writer: &LedgerWriter, status: &str) -> Vec<u8> {
-    let row = json!({
-        "cert": writer.service_certificate,
-        "current_service_create_txid": "2.1",
-        "recovery_count": 0,
-        "status": status,
-    });
-    canonical(&row).unwrap()
-}
-
-fn genesis(writer: &LedgerWriter, member: &Identity) -> WriteSet {
-    let mut set = writer.founding();
-    let id = member.id().to_string();
-    let node = writer.node.key_id();
-    set.put(SERVICE_INFO, SINGLE_KEY, service_info(writer, "Opening"));
-    let address = json!({ "bind_address": "127.0.0.1:1", "published_address": "127.0.0.1:1" });
-    let encryption = member.encryption_key().unwrap().public_key_pem().unwrap();
-    let info = json!({
-        "certificate_signing_request": writer.node.certificate_request(),
-        "encryption_pub_key": encryption,
-        "node_to_node_interface": address,
-        "rpc_interfaces": { "primary_rpc_interface": address },
-        "quote_info": { "endorsements": "", "format": "Insecure_Virtual", "quote": "" },
-        "status": "Trusted",
-    });
-    set.put(NODES_INFO, node, canonical(&info).unwrap());
-    let constitution = canonical(&constitution::default_module()).unwrap();
-    set.put("public:ccf.gov.constitution", SINGLE_KEY, constitution);
-    set.put(
-        "public:ccf.gov.service.config",
-        SINGLE_KEY,
-        r#"{"recovery_threshold":1}"#,
-    );
-    let certificate = member.certificate().to_pem();
-    set.put(
-        "public:ccf.gov.members.certs",
-        id.as_str(),
-        certificate.as_str(),
-    );
-    set.put(
-        "public:ccf.gov.members.info",
-        id.as_str(),
-        r#"{"status":"Active"}"#,
-    );
-    set.put(
-        "public:ccf.gov.members.acks",
-        id.as_str(),
-        r#"{"state_digest":""}"#,
-    );
-    set.put(
-        "public:ccf.gov.members.encryption_public_keys",
-        id,
-        encryption,
-    );
-    set
-}
-
-fn opening(writer: &LedgerWriter, member: &Identity) -> WriteSet {
-    let mut set = WriteSet::new();
-    set.put(SERVICE_INFO, SINGLE_KEY, service_info(writer, "Open"));
-    let mut members = RecoveryMembers::default();
-    let key = member.encryption_key().unwrap().public_key_pem().unwrap();
-    let key = RsaPublicKey::from_pem(&key).unwrap();
-    members.participants.insert(member.id().to_string(), key);
-    let rng = SystemRandom::new();
-    let row = RecoverySharesRow::issue(writer.secret(), &members, 1, None, &rng).unwrap();
-    set.put(RECOVERY_SHARES_MAP, SINGLE_KEY, canonical(&row).unwrap());
-    let row = canonical(&HistoricalSecretRow::first()).unwrap();
-    set.put(HISTORICAL_SECRET_MAP, SINGLE_KEY, row);
-    let row = EndorsementRow::self_endorsement(&writer.service, TxId::new(2, 1), 1).unwrap();
-    set.put(ENDORSEMENT_MAP, SINGLE_KEY, canonical(&row).unwrap());
-    set
 }

@@ -5,6 +5,7 @@
 
 pub mod ccf;
 pub mod ledger_writer;
+pub mod past;
 pub mod scene;
 pub mod service;
 

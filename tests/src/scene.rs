@@ -14,6 +14,7 @@ use governance::secrets::SecretText;
 use governance::{Identity, Member};
 use serde_json::{Value, json};
 
+use crate::past;
 use crate::service::{Host, Service};
 
 /// The contract of the scene.
@@ -58,13 +59,37 @@ impl Scene {
     /// # Panics
     /// When anything fails.
     pub fn on_with(host: &Host, change: impl FnOnce(&mut Value)) -> Self {
-        let founders = ["member0", "member1"].map(|name| {
-            let identity = Identity::generate(name, Duration::from_secs(3600)).unwrap();
-            identity.with_encryption_key().unwrap()
-        });
+        let founders = founders();
         let founders: Vec<&Identity> = founders.iter().collect();
         let service = Service::start_with(host, &founders, change);
         let members = service.open(&founders);
+        Self::of(service, members)
+    }
+
+    /// The scene at a service in whose past lie so many proposals that were decided, recovered on this host.
+    ///
+    /// # Panics
+    /// When anything fails.
+    pub fn with_past(host: &Host, proposals: u64) -> Self {
+        let founders = founders();
+        let founders: Vec<&Identity> = founders.iter().collect();
+        let ledger = tempfile::tempdir().unwrap();
+        let decided = past::decided_proposals(proposals, founders[0]);
+        let previous = past::write(ledger.path(), &founders, decided);
+        let service = Service::recover(host, ledger.path(), &previous);
+        let members: Vec<Member> = founders.iter().map(|f| service.member(f)).collect();
+        let (old, new) = (
+            service.client().previous_identity().unwrap(),
+            service.client().service_info().unwrap().certificate,
+        );
+        service.accept(&members, &Actions::new().open_recovered_service(&old, &new));
+        members[0].give_share().unwrap();
+        service.wait_until_open();
+        Self::of(service, members)
+    }
+
+    /// Contract, policy and secret, at a service that is open.
+    fn of(service: Service, members: Vec<Member>) -> Self {
         let platform = simulated::Platform::default();
         let room = start(&service, &platform, [0xa1; 32]);
         let intruder = start(&service, &platform, [0x0b; 32]);
@@ -214,6 +239,13 @@ impl Scene {
     pub fn release_path(&self) -> String {
         format!("/app/contracts/{CONTRACT}/secrets/{}", self.secret_id)
     }
+}
+
+fn founders() -> [Identity; 2] {
+    ["member0", "member1"].map(|name| {
+        let identity = Identity::generate(name, Duration::from_secs(3600)).unwrap();
+        identity.with_encryption_key().unwrap()
+    })
 }
 
 fn start(service: &Service, platform: &simulated::Platform, host_data: [u8; 32]) -> CleanRoom {

@@ -376,13 +376,20 @@ impl Service {
             member.activate().unwrap();
         }
         self.accept(&members, &Actions::new().open_service(&self.certificate));
-        // A CCF node opens the application once that decision is committed.
+        self.wait_until_open();
+        members
+    }
+
+    /// Waits for the application: a CCF node opens it once the decision to open the service is committed.
+    ///
+    /// # Panics
+    /// When it is not open within a minute.
+    pub fn wait_until_open(&self) {
         let patience = Instant::now() + Duration::from_secs(60);
         while !self.client().is_app_ready().unwrap() {
             assert!(Instant::now() < patience, "not open:\n{}", self.log());
             sleep(Duration::from_millis(20));
         }
-        members
     }
 
     /// The first member proposes and all vote until it is decided.
