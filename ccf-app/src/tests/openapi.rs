@@ -60,11 +60,12 @@ fn every_operation_says_what_it_answers() {
     assert!(silent.is_empty(), "{silent:#?}");
 }
 
-/// Codes that no request provokes on a host in memory: a failure of ours; a system without randomness and another content type than JSON, which
-/// tests of their own provoke.
-const NOT_PROVOKED: [&str; 3] = [
+/// Codes that no request provokes on a host in memory: a failure of ours; a system without randomness, another content type than JSON, and
+/// ledger files that are missing, which tests of their own provoke.
+const NOT_PROVOKED: [&str; 4] = [
     "ChallengesNotAvailable",
     "InternalError",
+    "TransactionNotKept",
     "UnsupportedContentType",
 ];
 
