@@ -5,24 +5,6 @@ use std::str::FromStr;
 
 use aws_lc_rs::digest;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sha2::block_api::compress256;
-
-/// Bytes of a block of SHA-256.
-const BLOCK: usize = 64;
-/// Blocks, with the padding, up to which a message is hashed as one row of blocks: leaves, inner nodes, evidence of commits.
-/// Two thirds of what they cost would otherwise be the set-up of a hash that takes messages of any length.
-const SHORT: usize = 4;
-/// What SHA-256 begins with (FIPS 180-4, section 5.3.3).
-const INITIAL: [u32; 8] = [
-    0x6a09_e667,
-    0xbb67_ae85,
-    0x3c6e_f372,
-    0xa54f_f53a,
-    0x510e_527f,
-    0x9b05_688c,
-    0x1f83_d9ab,
-    0x5be0_cd19,
-];
 
 /// A SHA-256 digest. Its text form is 64 lower-case hex characters.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,9 +17,6 @@ impl Digest {
     /// `H(bytes)`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        if let Some(short) = of_short(bytes) {
-            return short;
-        }
         let mut out = [0; 32];
         out.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
         Self(out)
@@ -73,27 +52,6 @@ impl Digest {
     pub fn to_hex(&self) -> String {
         hex::encode(self.0)
     }
-}
-
-/// `H(message)` where the message and its padding (FIPS 180-4, section 5.1.1) fit in a few blocks.
-fn of_short(message: &[u8]) -> Option<Digest> {
-    let mut blocks = [[0; BLOCK]; SHORT];
-    // One bit and the length in bits follow the message.
-    let count = (message.len() + 1 + 8).div_ceil(BLOCK);
-    let blocks = blocks.get_mut(..count)?;
-    let padded = blocks.as_flattened_mut();
-    let (text, rest) = padded.split_at_mut_checked(message.len())?;
-    text.copy_from_slice(message);
-    *rest.first_mut()? = 0x80;
-    let bits = 8 * message.len() as u64;
-    *rest.last_chunk_mut()? = bits.to_be_bytes();
-    let mut state = INITIAL;
-    compress256(&mut state, blocks);
-    let mut digest = Digest::ZERO;
-    for (bytes, word) in digest.0.chunks_exact_mut(4).zip(state) {
-        bytes.copy_from_slice(&word.to_be_bytes());
-    }
-    Some(digest)
 }
 
 impl AsRef<[u8]> for Digest {
@@ -156,16 +114,6 @@ impl<'de> Deserialize<'de> for Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn short_and_long_messages_have_the_digests_of_the_library() {
-        for length in 0..1000 {
-            let message: Vec<u8> = (0..length).map(|n| (n * 7 + length) as u8).collect();
-            let want = digest::digest(&digest::SHA256, &message);
-            assert_eq!(Digest::of(&message).as_ref(), want.as_ref(), "{length}");
-            assert_eq!(of_short(&message).is_some(), length <= 64 * SHORT - 9);
-        }
-    }
 
     #[test]
     fn joined_forms_equal_plain_hash() {
