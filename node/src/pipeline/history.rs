@@ -115,7 +115,7 @@ impl History {
             .map(|(from, secret)| (Seqno(from.0), Arc::clone(secret)))
     }
 
-    /// The bytes of a committed entry. In a file from before a snapshot anything may stand: see [`Self::authentic`].
+    /// The bytes of a committed entry. In a file from before a snapshot anything may stand: `Self::authentic` tells.
     ///
     /// # Errors
     /// [`HostError::NotKept`] when no file holds it, or what the disk says.
