@@ -54,7 +54,10 @@ fn main() {
     let fresh: Vec<Request> = (0..count(20_000))
         .map(|_| release(&scene, &scene.room_with_fresh_report(&platform)))
         .collect();
-    of_reads("releases, fresh reports", rate(&scene, None, 4, &fresh));
+    for (connections, fresh) in [4, 16].into_iter().zip(fresh.chunks(fresh.len() / 2)) {
+        let name = format!("releases, fresh, {connections}");
+        of_reads(&name, rate(&scene, None, connections, fresh));
+    }
 
     let show = vec![Request::post(format!("/app/contracts/{CONTRACT}")); count(100_000)];
     let before = of_reads("contract reads, empty", rate(&scene, writer, 4, &show));
