@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::client::{Client, ClientError, Request, segment};
+use crate::client::{Client, ClientError, Request, contract_path};
 use crate::member::Actions;
 
 /// The authority of a contract.
@@ -41,7 +41,7 @@ pub struct AuthorityCertificate {
 impl Client {
     /// The authority of a contract.
     pub fn authority(&self, contract: &str) -> Result<Authority, ClientError> {
-        let path = format!("/app/contracts/{}/ca/status", segment(contract)?);
+        let path = contract_path(contract, &["ca", "status"])?;
         self.send(Request::post(path).json(&json!({}))?)?.json()
     }
 
@@ -53,10 +53,7 @@ impl Client {
         struct Generated {
             request_id: String,
         }
-        let path = format!(
-            "/app/contracts/{}/ca/generateSigningKey",
-            segment(contract)?
-        );
+        let path = contract_path(contract, &["ca", "generateSigningKey"])?;
         let generated = self.write(Request::post(path).json(&json!({}))?)?;
         Ok(generated.json::<Generated>()?.request_id)
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::client::{Client, ClientError, Request, segment};
+use crate::client::{Client, ClientError, Request, contract_path};
 use crate::ids::{IdentityId, ProposalId, TxId};
 use crate::member::{Actions, Member};
 use crate::service::{Listed, Proposal};
@@ -92,14 +92,13 @@ impl Client {
         if let Some(version) = version {
             body["version"] = version.to_string().into();
         }
-        self.write(Request::put(format!("/app/contracts/{}", segment(id)?)).json(&body)?)?;
+        self.write(Request::put(contract_path(id, &[])?).json(&body)?)?;
         Ok(())
     }
 
     /// Reads a contract.
     pub fn contract(&self, id: &str) -> Result<Contract, ClientError> {
-        self.send(Request::post(format!("/app/contracts/{}", segment(id)?)))?
-            .json()
+        self.send(Request::post(contract_path(id, &[])?))?.json()
     }
 
     /// The ids of the contracts, of those in one state if given.
@@ -118,19 +117,19 @@ impl Client {
     /// Sets the calling member's own switch: a contract runs while no member has switched it off.
     pub fn set_contract_execution(&self, id: &str, enabled: bool) -> Result<(), ClientError> {
         let verb = if enabled { "enable" } else { "disable" };
-        self.write(Request::post(format!(
-            "/app/contracts/{}/runtimeoptions/execution/{verb}",
-            segment(id)?
-        )))?;
+        self.write(Request::post(contract_path(
+            id,
+            &["runtimeoptions", "execution", verb],
+        )?))?;
         Ok(())
     }
 
     /// Whether a contract may run.
     pub fn contract_execution(&self, id: &str) -> Result<OptionStatus, ClientError> {
-        self.send(Request::post(format!(
-            "/app/contracts/{}/runtimeoptions/execution/status",
-            segment(id)?
-        )))?
+        self.send(Request::post(contract_path(
+            id,
+            &["runtimeoptions", "execution", "status"],
+        )?))?
         .json()
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::client::{Client, ClientError, Request, segment};
+use crate::client::{Client, ClientError, Request, contract_path};
 use crate::policies::Claims;
 use crate::service::Listed;
 
@@ -32,22 +32,14 @@ pub struct Delegate {
 impl Client {
     /// The delegate policies of a contract.
     pub fn delegates(&self, contract: &str) -> Result<Vec<DelegateId>, ClientError> {
-        let path = format!(
-            "/app/contracts/{}/cleanroompolicy/delegates",
-            segment(contract)?
-        );
+        let path = contract_path(contract, &["cleanroompolicy", "delegates"])?;
         let list: Listed<DelegateId> = self.send(Request::get(path))?.json()?;
         Ok(list.value)
     }
 
     /// One delegate policy.
     pub fn delegate(&self, contract: &str, kind: &str, id: &str) -> Result<Delegate, ClientError> {
-        let path = format!(
-            "/app/contracts/{}/cleanroompolicy/delegates/{}/{}",
-            segment(contract)?,
-            segment(kind)?,
-            segment(id)?
-        );
+        let path = contract_path(contract, &["cleanroompolicy", "delegates", kind, id])?;
         self.send(Request::post(path).json(&json!({}))?)?.json()
     }
 }

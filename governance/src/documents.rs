@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::client::{Client, ClientError, Request, escape, segment};
+use crate::client::{Client, ClientError, Request, contract_path, escape};
 use crate::contracts::ContractState;
 use crate::ids::TxId;
 use crate::member::{Actions, Member};
@@ -142,11 +142,7 @@ impl Client {
             true => String::new(),
             false => format!("?labelSelector={}", escape(&pairs.join(","))),
         };
-        let path = format!(
-            "/app/contracts/{}/{}{query}",
-            segment(contract)?,
-            kind.path()
-        );
+        let path = contract_path(contract, &[kind.path()])? + &query;
         let entries = match self.send(Request::get(path))?.json()? {
             Entries::Bare(entries) | Entries::Listed { value: entries } => entries,
         };
@@ -169,10 +165,5 @@ impl Member {
 }
 
 fn path(contract: &str, kind: DocumentKind, id: &str) -> Result<String, ClientError> {
-    Ok(format!(
-        "/app/contracts/{}/{}/{}",
-        segment(contract)?,
-        kind.path(),
-        segment(id)?
-    ))
+    contract_path(contract, &[kind.path(), id])
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::client::{Client, ClientError, escape, segment};
+use crate::client::{Client, ClientError, contract_path, query};
 
 /// Which events of a contract.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,26 +46,14 @@ pub struct Event {
     pub writer: Value,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Page {
-    value: Vec<Event>,
-    next_link: Option<String>,
-}
-
 impl EventFilter {
     fn query(&self) -> String {
-        let number = |value: Option<u64>| value.map(|value| value.to_string());
-        let parts = [
+        query([
             ("id", self.id.clone()),
             ("scope", self.scope.clone()),
-            ("from_seqno", number(self.from)),
-            ("to_seqno", number(self.to)),
-        ];
-        let given = parts
-            .into_iter()
-            .filter_map(|(name, value)| Some(format!("{name}={}", escape(&value?))));
-        given.collect::<Vec<_>>().join("&")
+            ("from_seqno", self.from.map(|from| from.to_string())),
+            ("to_seqno", self.to.map(|to| to.to_string())),
+        ])
     }
 }
 
@@ -76,19 +64,7 @@ impl Client {
     /// [`ClientError::Service`] when the caller may not read them or the range is none (`InvalidRange`); [`ClientError::Timeout`] when past
     /// transactions are not loaded in time.
     pub fn events(&self, contract: &str, filter: &EventFilter) -> Result<Vec<Event>, ClientError> {
-        let here = format!("/app/contracts/{}/events", segment(contract)?);
-        let mut next = Some(format!("{here}?{}", filter.query()));
-        let mut found = Vec::new();
-        while let Some(path) = next {
-            let page: Page = self.fetch(&path)?.json()?;
-            found.extend(page.value);
-            next = page.next_link;
-            if next.as_ref().is_some_and(|link| !link.starts_with(&here)) {
-                return Err(ClientError::Answer {
-                    reason: "the next page is elsewhere".to_owned(),
-                });
-            }
-        }
-        Ok(found)
+        let path = contract_path(contract, &["events"])?;
+        self.pages(&path, &filter.query())
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::clean_room::RoomEvidence;
-use crate::client::{Client, ClientError, Request, segment};
+use crate::client::{Client, ClientError, Request, contract_path};
 
 /// What becomes of evidence, step by step.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -91,10 +91,7 @@ impl Client {
         if let Some((kind, id)) = purpose {
             question["purpose"] = json!({ "delegateType": kind, "delegateId": id });
         }
-        let path = format!(
-            "/app/contracts/{}/cleanroompolicy/explain",
-            segment(contract)?
-        );
+        let path = contract_path(contract, &["cleanroompolicy", "explain"])?;
         self.send(Request::post(path).json(&question)?)?.json()
     }
 }

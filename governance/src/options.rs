@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::client::{Client, ClientError, Request, segment};
+use crate::client::{Client, ClientError, Request, contract_path, segment};
 use crate::contracts::OptionStatus;
 use crate::member::Actions;
 
@@ -16,11 +16,7 @@ impl Client {
         contract: &str,
         option: &str,
     ) -> Result<OptionStatus, ClientError> {
-        let path = format!(
-            "/app/contracts/{}/runtimeoptions/{}/status",
-            segment(contract)?,
-            segment(option)?
-        );
+        let path = contract_path(contract, &["runtimeoptions", option, "status"])?;
         self.send(Request::post(path).json(&json!({}))?)?.json()
     }
 
@@ -85,10 +81,6 @@ fn document_option(
     option: &str,
     verb: &str,
 ) -> Result<String, ClientError> {
-    Ok(format!(
-        "/app/contracts/{}/userdocuments/{}/runtimeoptions/{}/{verb}",
-        segment(contract)?,
-        segment(document)?,
-        segment(option)?
-    ))
+    let below = ["userdocuments", document, "runtimeoptions", option, verb];
+    contract_path(contract, &below)
 }

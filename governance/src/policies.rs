@@ -6,7 +6,7 @@ use attestation::Family;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::client::{Client, ClientError, Request, segment};
+use crate::client::{Client, ClientError, Request, contract_path};
 use crate::ids::ProposalId;
 use crate::member::{Actions, Member};
 use crate::service::Proposal;
@@ -65,10 +65,10 @@ impl Client {
     /// # Errors
     /// [`ClientError::Service`] when the caller may not read it.
     pub fn clean_room_policy(&self, contract: &str) -> Result<Policy, ClientError> {
-        self.send(Request::post(format!(
-            "/app/contracts/{}/cleanroompolicy",
-            segment(contract)?
-        )))?
+        self.send(Request::post(contract_path(
+            contract,
+            &["cleanroompolicy"],
+        )?))?
         .json()
     }
 }

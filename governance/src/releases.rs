@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::client::{Client, ClientError, Request, escape, segment};
+use crate::client::{Client, ClientError, contract_path, query};
 use crate::ids::TxId;
 
 /// Which records; without anything, all of a contract.
@@ -38,30 +38,17 @@ pub struct Release {
     pub record: Value,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Page {
-    value: Vec<Release>,
-    next_link: Option<String>,
-}
-
 impl ReleaseFilter {
     fn query(&self) -> String {
-        let number = |value: Option<u64>| value.map(|value| value.to_string());
-        let parts = [
+        query([
             ("kind", self.kind.clone()),
             ("subject", self.subject.clone()),
             ("outcome", self.outcome.clone()),
             ("hostData", self.host_data.clone()),
             ("mine", self.mine.then(|| "true".to_owned())),
-            ("from", number(self.from)),
-            ("to", number(self.to)),
-        ];
-        let parts: Vec<String> = parts
-            .into_iter()
-            .filter_map(|(name, value)| Some(format!("{name}={}", escape(&value?))))
-            .collect();
-        parts.join("&")
+            ("from", self.from.map(|from| from.to_string())),
+            ("to", self.to.map(|to| to.to_string())),
+        ])
     }
 }
 
@@ -75,20 +62,8 @@ impl Client {
         contract: &str,
         filter: &ReleaseFilter,
     ) -> Result<Vec<Release>, ClientError> {
-        let here = format!("/app/contracts/{}/releases", segment(contract)?);
-        let mut next = Some(format!("{here}?{}", filter.query()));
-        let mut found = Vec::new();
-        while let Some(path) = next {
-            let page: Page = self.send(Request::get(path))?.json()?;
-            found.extend(page.value);
-            next = page.next_link;
-            if next.as_ref().is_some_and(|link| !link.starts_with(&here)) {
-                return Err(ClientError::Answer {
-                    reason: "the next page is elsewhere".to_owned(),
-                });
-            }
-        }
-        Ok(found)
+        let path = contract_path(contract, &["releases"])?;
+        self.pages(&path, &filter.query())
     }
 }
 
@@ -108,7 +83,7 @@ mod tests {
         };
         assert_eq!(
             filter.query(),
-            "kind=secret&subject=a%26b%3Dc%20%C3%A9&mine=true&from=5"
+            "?kind=secret&subject=a%26b%3Dc%20%C3%A9&mine=true&from=5"
         );
     }
 }

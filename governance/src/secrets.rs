@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::client::{Client, ClientError, Request, segment};
+use crate::client::{Client, ClientError, Request, contract_path};
 use crate::service::Listed;
 
 /// A secret's text. It has no `Debug`, `Display` or `Serialize`, and is zeroed when dropped.
@@ -83,11 +83,7 @@ impl Client {
         secret: &SecretText,
         documents: &[String],
     ) -> Result<String, ClientError> {
-        let path = format!(
-            "/app/contracts/{}/secrets/{}",
-            segment(contract)?,
-            segment(name)?
-        );
+        let path = contract_path(contract, &["secrets", name])?;
         let request = Request::put(path).body("application/json", secret.to_body(documents)?);
         Ok(self.write(request)?.json::<SecretId>()?.secret_id)
     }
@@ -97,7 +93,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::Service`] when the caller may not list them.
     pub fn secrets(&self, contract: &str) -> Result<Vec<String>, ClientError> {
-        let path = format!("/app/contracts/{}/secrets", segment(contract)?);
+        let path = contract_path(contract, &["secrets"])?;
         let list: Listed<SecretId> = self.send(Request::get(path))?.json()?;
         Ok(list
             .value

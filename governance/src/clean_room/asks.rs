@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::request::{Ask, form, now_ms};
 use super::{CleanRoom, Released};
-use crate::client::{ClientError, escape, segment};
+use crate::client::{ClientError, escape, segments};
 use crate::contracts::OptionStatus;
 use crate::documents::DocumentKind;
 use crate::policies::{Claims, PolicyEdit};
@@ -68,10 +68,7 @@ pub struct DelegatePolicy {
 impl CleanRoom {
     /// Reads a secret by its full id.
     pub fn secret(&self, contract: &str, secret_id: &str) -> Result<Released, ClientError> {
-        self.receive(&Ask::post(
-            contract,
-            format!("secrets/{}", segment(secret_id)?),
-        ))
+        self.receive(&Ask::post(contract, segments(&["secrets", secret_id])?))
     }
 
     /// Stores a secret as the clean room; returns its full id.
@@ -82,7 +79,7 @@ impl CleanRoom {
         secret: &SecretText,
     ) -> Result<String, ClientError> {
         let payload = secret.to_body(&[])?;
-        let ask = Ask::put(contract, format!("secrets/{}", segment(name)?), payload);
+        let ask = Ask::put(contract, segments(&["secrets", name])?, payload);
         Ok(self.ask(&ask)?.response.json::<SecretId>()?.secret_id)
     }
 
@@ -100,11 +97,13 @@ impl CleanRoom {
         document: &str,
         option: &str,
     ) -> Result<OptionStatus, ClientError> {
-        let path = format!(
-            "userdocuments/{}/runtimeoptions/{}/status",
-            segment(document)?,
-            segment(option)?
-        );
+        let path = segments(&[
+            "userdocuments",
+            document,
+            "runtimeoptions",
+            option,
+            "status",
+        ])?;
         self.ask(&Ask::post(contract, path))?.response.json()
     }
 
@@ -115,7 +114,7 @@ impl CleanRoom {
         kind: DocumentKind,
         id: &str,
     ) -> Result<Released, ClientError> {
-        let path = format!("{}/accepted/{}", kind.path(), segment(id)?);
+        let path = segments(&[kind.path(), "accepted", id])?;
         self.receive(&Ask::post(contract, path))
     }
 
@@ -207,11 +206,7 @@ impl CleanRoom {
         if let Some(documents) = &change.documents {
             payload["documents"] = json!(documents);
         }
-        let path = format!(
-            "cleanroompolicy/delegates/{}/{}",
-            segment(&change.kind)?,
-            segment(&change.id)?
-        );
+        let path = segments(&["cleanroompolicy", "delegates", &change.kind, &change.id])?;
         let payload = serde_json::to_vec(&payload).map_err(|error| form(&error))?;
         self.ask(&Ask::put(contract, path, payload.into()))?;
         Ok(())

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::{Challenge, CleanRoom, Released, RoomEvidence};
-use crate::client::{Client, ClientError, Request, Response, segment};
+use crate::client::{Client, ClientError, Request, Response, contract_path};
 use crate::ids::TxId;
 use crate::secrets::SecretText;
 
@@ -54,11 +54,8 @@ impl<'a> Ask<'a> {
     }
 
     fn full_path(&self) -> Result<String, ClientError> {
-        Ok(format!(
-            "/app/contracts/{}/{}",
-            segment(self.contract)?,
-            self.path
-        ))
+        let contract = contract_path(self.contract, &[])?;
+        Ok(format!("{contract}/{}", self.path))
     }
 }
 
@@ -81,7 +78,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::Service`] when the service has none to give.
     pub fn challenge(&self, contract: &str) -> Result<Challenge, ClientError> {
-        let path = format!("/app/contracts/{}/challenge", segment(contract)?);
+        let path = contract_path(contract, &["challenge"])?;
         self.send(Request::post(path))?.json()
     }
 }

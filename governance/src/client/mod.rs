@@ -9,6 +9,7 @@
 
 mod connection;
 mod error;
+mod lists;
 mod message;
 mod tls;
 
@@ -22,6 +23,7 @@ use tokio::runtime::{Builder, Runtime};
 
 pub use connection::{Connection, Endpoint};
 pub use error::{ClientError, ServiceError};
+pub(crate) use lists::query;
 pub use message::{Request, Response};
 
 use crate::identity::Identity;
@@ -259,6 +261,18 @@ pub(crate) fn segment(text: &str) -> Result<&str, ClientError> {
         });
     }
     Ok(text)
+}
+
+/// A path of these segments, each of which is checked ([`segment`]).
+pub(crate) fn segments(parts: &[&str]) -> Result<String, ClientError> {
+    let parts: Result<Vec<_>, _> = parts.iter().map(|part| segment(part)).collect();
+    Ok(parts?.join("/"))
+}
+
+/// The path of what these segments name below a contract.
+pub(crate) fn contract_path(contract: &str, below: &[&str]) -> Result<String, ClientError> {
+    let above = ["app", "contracts", contract];
+    Ok(format!("/{}", segments(&[&above, below].concat())?))
 }
 
 /// Percent-escapes what would mean something in a query (RFC 3986, section 2.3).

@@ -10,7 +10,7 @@ use constitution::{Kv, KvError, MemoryKv};
 use serde_json::{Value, json};
 
 use super::{SINGLETON, Tables, Unseen};
-use crate::client::{Client, ClientError, Request, segment};
+use crate::client::{Client, ClientError, Request, contract_path, segment};
 use crate::service::gov;
 
 const GOV: &str = "public:ccf.gov.";
@@ -291,17 +291,15 @@ impl<'c> ServiceTables<'c> {
             return Ok(());
         };
         let row = match table {
-            "accepted_contracts" => self.accepted(&format!("/app/contracts/{}", segment(id)?))?,
+            "accepted_contracts" => self.accepted(&contract_path(id, &[])?)?,
             "deployment_specs" => self.deployed(id, "deploymentspec")?,
             "deployment_info" => self.deployed(id, "deploymentinfo")?,
-            "contracts_logging_status" => self.option(&format!(
-                "/app/contracts/{}/runtimeoptions/logging",
-                segment(id)?
-            ))?,
-            "contracts_telemetry_status" => self.option(&format!(
-                "/app/contracts/{}/runtimeoptions/telemetry",
-                segment(id)?
-            ))?,
+            "contracts_logging_status" => {
+                self.option(&contract_path(id, &["runtimeoptions", "logging"])?)?
+            }
+            "contracts_telemetry_status" => {
+                self.option(&contract_path(id, &["runtimeoptions", "telemetry"])?)?
+            }
             "cgs_runtime_options" => {
                 self.option(&format!("/app/runtimeoptions/{}", segment(id)?))?
             }
@@ -341,7 +339,7 @@ impl<'c> ServiceTables<'c> {
     }
 
     fn deployed(&self, contract: &str, what: &str) -> Result<Option<Value>, ClientError> {
-        let path = format!("/app/contracts/{}/{what}", segment(contract)?);
+        let path = contract_path(contract, &[what])?;
         let shown: Value = self.client.send(Request::post(path))?.json()?;
         // Nothing deployed looks like an empty deployment.
         let is_empty = shown["data"]
