@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::connect::{As, read};
 use crate::error::CliError;
-use crate::output::Output;
+use crate::output::{Output, enabled};
 use crate::proposal;
 use crate::room::Room;
 
@@ -72,11 +72,11 @@ pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliEr
         }
         Command::Enable { caller, contract } => {
             let actions = Actions::new().enable_authority(&contract);
-            output.show(&caller.member()?.propose(&actions)?, proposal::line)
+            proposal::make(&caller, &actions, output)
         }
         Command::Rotate { caller, contract } => {
             let actions = Actions::new().rotate_authority_key(&contract);
-            output.show(&caller.member()?.propose(&actions)?, proposal::line)
+            proposal::make(&caller, &actions, output)
         }
         Command::GenerateKey { caller, contract } => {
             let client = caller.client()?;
@@ -104,11 +104,7 @@ pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliEr
 }
 
 fn text(authority: &Authority) -> String {
-    let mut text = String::from(if authority.enabled {
-        "enabled\n"
-    } else {
-        "not enabled\n"
-    });
+    let mut text = enabled(authority.enabled);
     for proposal in &authority.proposal_ids {
         text.push_str(&format!("proposal {proposal} would enable it\n"));
     }

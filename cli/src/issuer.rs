@@ -4,14 +4,16 @@ use std::fs;
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use governance::Client;
 use governance::clean_room::TokenRequest;
-use governance::issuer::{GeneratedKey, Issuer};
+use governance::issuer::Issuer;
 use governance::member::Actions;
 use serde_json::json;
 
 use crate::connect::{As, Service};
 use crate::error::CliError;
-use crate::output::Output;
+use crate::key::{self, Key};
+use crate::output::{Output, enabled};
 use crate::proposal;
 use crate::room::{self, Room};
 
@@ -22,24 +24,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         caller: As,
     },
-    /// Proposes to enable the issuer.
-    Enable {
-        #[command(flatten)]
-        caller: As,
-        /// How the ids of its keys begin.
-        #[arg(long)]
-        kid: String,
-    },
-    /// Proposes that a new key be made.
-    Rotate {
-        #[command(flatten)]
-        caller: As,
-    },
-    /// Has the key made that members voted for; any active member may.
-    GenerateKey {
-        #[command(flatten)]
-        caller: As,
-    },
+    #[command(flatten)]
+    Key(key::Command),
     /// Sets the issuer URL of the caller's tenant; with --for-all, proposes the one of all tenants that have none.
     SetUrl {
         #[command(flatten)]
@@ -87,29 +73,23 @@ pub(crate) enum Command {
     },
 }
 
+const KEY: Key = Key {
+    enable: Actions::enable_issuer,
+    rotate: Actions::rotate_issuer_key,
+    generate: Client::generate_issuer_key,
+};
+
 pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliError> {
     match command {
         Command::Show { caller } => output.show(&caller.client()?.issuer()?, text),
-        Command::Enable { caller, kid } => {
-            let proposal = caller
-                .member()?
-                .propose(&Actions::new().enable_issuer(&kid))?;
-            output.show(&proposal, proposal::line)
-        }
-        Command::Rotate { caller } => {
-            let actions = Actions::new().rotate_issuer_key();
-            output.show(&caller.member()?.propose(&actions)?, proposal::line)
-        }
-        Command::GenerateKey { caller } => {
-            output.show(&caller.client()?.generate_issuer_key()?, key)
-        }
+        Command::Key(command) => KEY.run(command, output),
         Command::SetUrl {
             caller,
             issuer,
             for_all: true,
         } => {
             let actions = Actions::new().set_issuer_url_for_all(&issuer);
-            output.show(&caller.member()?.propose(&actions)?, proposal::line)
+            proposal::make(&caller, &actions, output)
         }
         Command::SetUrl { caller, issuer, .. } => {
             let client = caller.client()?;
@@ -164,17 +144,8 @@ fn documents(
     output.show(&folder, |folder| folder.display().to_string())
 }
 
-/// A key that was made.
-pub(crate) fn key(key: &GeneratedKey) -> String {
-    format!("key {} (request {})", key.kid, key.req_id)
-}
-
 fn text(issuer: &Issuer) -> String {
-    let mut text = String::from(if issuer.enabled {
-        "enabled\n"
-    } else {
-        "not enabled\n"
-    });
+    let mut text = enabled(issuer.enabled);
     if let Some(url) = &issuer.issuer_url {
         text.push_str(&format!("for all: {url}\n"));
     }

@@ -25,6 +25,7 @@ mod error;
 mod event;
 mod evidence;
 mod issuer;
+mod key;
 mod ledger;
 mod member;
 mod node;

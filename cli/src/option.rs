@@ -128,7 +128,7 @@ pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliEr
         } => {
             let on = matches!(switch, Switch::On);
             let actions = Actions::new().set_contract_option(&contract, &option, on);
-            output.show(&caller.member()?.propose(&actions)?, proposal::line)
+            proposal::make(&caller, &actions, output)
         }
         Command::Propose {
             caller,
@@ -140,7 +140,7 @@ pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliEr
                 Some(contract) => Actions::new().set_contract_options(&contract, &options),
                 None => Actions::new().set_application_options(&options),
             };
-            output.show(&caller.member()?.propose(&actions)?, proposal::line)
+            proposal::make(&caller, &actions, output)
         }
     }
 }

@@ -84,3 +84,9 @@ impl<'a> Output<'a> {
         }
     }
 }
+
+/// The first line about something that members enable.
+pub(crate) fn enabled(it_is: bool) -> String {
+    let text = if it_is { "enabled\n" } else { "not enabled\n" };
+    text.to_owned()
+}

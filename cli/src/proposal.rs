@@ -96,8 +96,7 @@ impl Choice {
 pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliError> {
     match command {
         Command::Create { caller, file } => {
-            let actions = Actions::from_json(&read(&file)?)?;
-            output.show(&caller.member()?.propose(&actions)?, line)
+            make(&caller, &Actions::from_json(&read(&file)?)?, output)
         }
         Command::Explain { caller, id } => rehearsal::run_explain(&caller, &id, output),
         Command::Rehearse(arguments) => rehearsal::run(&arguments, output),
@@ -137,6 +136,15 @@ pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliEr
             })
         }
     }
+}
+
+/// Makes a proposal as the caller, and shows it.
+pub(crate) fn make(
+    caller: &As,
+    actions: &Actions,
+    output: &mut Output<'_>,
+) -> Result<(), CliError> {
+    output.show(&caller.member()?.propose(actions)?, line)
 }
 
 /// One line about a proposal, and why it stands as it does where the service said so.

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use governance::Client;
 use governance::member::Actions;
 use governance::signing::Signing;
 
 use crate::connect::{As, read_bytes};
 use crate::error::CliError;
-use crate::issuer::key;
-use crate::output::Output;
-use crate::proposal;
+use crate::key::{self, Key};
+use crate::output::{Output, enabled};
 use crate::room::{self, Room};
 
 #[derive(Debug, Subcommand)]
@@ -20,24 +20,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         caller: As,
     },
-    /// Proposes to enable signing.
-    Enable {
-        #[command(flatten)]
-        caller: As,
-        /// How the ids of its keys begin.
-        #[arg(long)]
-        kid: String,
-    },
-    /// Proposes that a new key be made.
-    Rotate {
-        #[command(flatten)]
-        caller: As,
-    },
-    /// Has the key made that members voted for; any active member may.
-    GenerateKey {
-        #[command(flatten)]
-        caller: As,
-    },
+    #[command(flatten)]
+    Key(key::Command),
     /// Has a file signed, as a clean room: RSASSA-PSS, SHA-256, salt 32; prints base64.
     Sign {
         #[command(flatten)]
@@ -50,20 +34,16 @@ pub(crate) enum Command {
     },
 }
 
+const KEY: Key = Key {
+    enable: Actions::enable_signing,
+    rotate: Actions::rotate_signing_key,
+    generate: Client::generate_signing_key,
+};
+
 pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliError> {
     match command {
         Command::Show { caller } => output.show(&caller.client()?.signing()?, text),
-        Command::Enable { caller, kid } => {
-            let actions = Actions::new().enable_signing(&kid);
-            output.show(&caller.member()?.propose(&actions)?, proposal::line)
-        }
-        Command::Rotate { caller } => {
-            let actions = Actions::new().rotate_signing_key();
-            output.show(&caller.member()?.propose(&actions)?, proposal::line)
-        }
-        Command::GenerateKey { caller } => {
-            output.show(&caller.client()?.generate_signing_key()?, key)
-        }
+        Command::Key(command) => KEY.run(command, output),
         Command::Sign {
             room,
             contract,
@@ -76,11 +56,7 @@ pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliEr
 }
 
 fn text(signing: &Signing) -> String {
-    let mut text = String::from(if signing.enabled {
-        "enabled\n"
-    } else {
-        "not enabled\n"
-    });
+    let mut text = enabled(signing.enabled);
     if let Some(kid) = &signing.kid {
         text.push_str(&format!("key {kid}\n{}", signing.public_key_pem));
     }

@@ -91,7 +91,7 @@ pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliEr
             let claims = serde_json::from_value(read_json(&file)?)
                 .map_err(|error| CliError::input(file.display().to_string(), &error))?;
             let actions = Actions::new().invite_user(&invitation, &claims);
-            output.show(&caller.member()?.propose(&actions)?, proposal::line)
+            proposal::make(&caller, &actions, output)
         }
         Command::Invitations { caller } => {
             let invitations = caller.client()?.invitations()?;
@@ -109,7 +109,7 @@ pub(crate) fn run(command: Command, output: &mut Output<'_>) -> Result<(), CliEr
         } => register(&caller, &invitation, identifier, output),
         Command::Remove { caller, id } => {
             let actions = Actions::new().remove_user_identity(&id);
-            output.show(&caller.member()?.propose(&actions)?, proposal::line)
+            proposal::make(&caller, &actions, output)
         }
     }
 }
