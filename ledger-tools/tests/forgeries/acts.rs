@@ -2,10 +2,10 @@
 
 use governance::cose::{MessageType, sign};
 use ledger_tools::Rule;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::history::{History, YES, contract, gov, history_row, id, people};
-use crate::{caught, edit, open, without, written};
+use crate::{caught, edit_info, open, without};
 
 #[test]
 fn leg_03_every_act_is_signed_by_its_member() {
@@ -31,9 +31,7 @@ fn leg_03_every_act_is_signed_by_its_member() {
         Rule::Envelope,
         open(|history| {
             let proposal = history.propose(0, &contract("c1"));
-            let kind = MessageType::Ballot(proposal.parse().unwrap());
-            let payload = json!({ "ballot": YES }).to_string();
-            let envelope = history.envelope(1, &kind, payload.as_bytes());
+            let envelope = history.ballot(1, &proposal, YES);
             history.vote_message(2, &proposal, YES, &envelope);
         }),
     );
@@ -104,11 +102,7 @@ fn leg_05_what_is_recorded_is_what_was_signed() {
     caught(
         Rule::Payload,
         open(|history| {
-            history.changing(|set, _| {
-                let proposal = written(set, "proposals_info");
-                let change = |row: &mut Value| row["proposer_id"] = json!(id(1));
-                edit(&gov("proposals_info"), &proposal, change, set);
-            });
+            history.changing(|set, _| edit_info(set, |row| row["proposer_id"] = json!(id(1))));
             history.propose(0, &contract("c1"));
         }),
     );

@@ -1,11 +1,10 @@
 //! Ballots, votes and what they decide (LEG-09 to LEG-11).
 
-use governance::cose::MessageType;
 use ledger_tools::Rule;
 use serde_json::{Value, json};
 
 use crate::history::{NO, YES, action, contract, gov, id};
-use crate::{caught, edit, open, without, written};
+use crate::{caught, edit_info, open, without};
 
 #[test]
 fn leg_09_ballots_are_kept() {
@@ -14,9 +13,7 @@ fn leg_09_ballots_are_kept() {
         Rule::Ballot,
         open(|history| {
             let proposal = history.propose(0, &contract("c1"));
-            let kind = MessageType::Ballot(proposal.parse().unwrap());
-            let payload = json!({ "ballot": NO }).to_string();
-            let envelope = history.envelope(1, &kind, payload.as_bytes());
+            let envelope = history.ballot(1, &proposal, NO);
             history.vote_message(1, &proposal, YES, &envelope);
         }),
     );
@@ -26,12 +23,10 @@ fn leg_09_ballots_are_kept() {
         open(|history| {
             let proposal = history.propose(0, &action("trigger_ledger_rekey", &Value::Null));
             history.vote(1, &proposal, NO);
-            let key = proposal.clone();
-            history.changing(move |set, _| {
-                let forget = |row: &mut Value| {
+            history.changing(|set, _| {
+                edit_info(set, |row| {
                     row["ballots"].as_object_mut().unwrap().remove(&id(1));
-                };
-                edit(&gov("proposals_info"), key.as_bytes(), forget, set);
+                });
             });
             history.vote(2, &proposal, YES);
         }),
@@ -59,11 +54,7 @@ fn leg_09_ballots_are_kept() {
         Rule::Ballot,
         open(|history| {
             let proposal = history.propose(0, &contract("c1"));
-            let key = proposal.clone();
-            history.changing(move |set, _| {
-                let stuff = |row: &mut Value| row["ballots"][id(2)] = json!(YES);
-                edit(&gov("proposals_info"), key.as_bytes(), stuff, set);
-            });
+            history.changing(|set, _| edit_info(set, |row| row["ballots"][id(2)] = json!(YES)));
             history.vote(1, &proposal, YES);
         }),
     );
@@ -75,11 +66,8 @@ fn leg_10_votes_are_those_of_the_ballots() {
         Rule::Votes,
         open(|history| {
             let proposal = history.propose(0, &contract("c1"));
-            let key = proposal.clone();
-            history.changing(move |set, _| {
-                let flip = |row: &mut Value| row["final_votes"][id(1)] = json!(true);
-                edit(&gov("proposals_info"), key.as_bytes(), flip, set);
-            });
+            history
+                .changing(|set, _| edit_info(set, |row| row["final_votes"][id(1)] = json!(true)));
             history.vote(1, &proposal, NO);
         }),
     );
@@ -92,10 +80,8 @@ fn leg_11_the_state_is_what_the_constitution_resolves() {
         Rule::State,
         open(|history| {
             let proposal = history.propose(0, &contract("c1"));
-            let key = proposal.clone();
-            history.changing(move |set, _| {
-                let accept = |row: &mut Value| row["state"] = json!("Accepted");
-                edit(&gov("proposals_info"), key.as_bytes(), accept, set);
+            history.changing(|set, _| {
+                edit_info(set, |row| row["state"] = json!("Accepted"));
                 set.put(&gov("accepted_contracts"), "c1", r#"{"data":"terms"}"#);
             });
             history.vote(1, &proposal, YES);
@@ -106,11 +92,7 @@ fn leg_11_the_state_is_what_the_constitution_resolves() {
         Rule::State,
         open(|history| {
             let proposal = history.propose(0, &contract("c1"));
-            let key = proposal.clone();
-            history.changing(move |set, _| {
-                let accept = |row: &mut Value| row["state"] = json!("Accepted");
-                edit(&gov("proposals_info"), key.as_bytes(), accept, set);
-            });
+            history.changing(|set, _| edit_info(set, |row| row["state"] = json!("Accepted")));
             history.vote(1, &proposal, NO);
         }),
     );
@@ -121,10 +103,8 @@ fn leg_11_the_state_is_what_the_constitution_resolves() {
             let proposal = history.propose(0, &contract("c1"));
             history.vote(0, &proposal, YES);
             history.vote(1, &proposal, YES);
-            let key = proposal.clone();
-            history.changing(move |set, _| {
-                let reject = |row: &mut Value| row["state"] = json!("Rejected");
-                edit(&gov("proposals_info"), key.as_bytes(), reject, set);
+            history.changing(|set, _| {
+                edit_info(set, |row| row["state"] = json!("Rejected"));
                 without(&gov("accepted_contracts"), set);
             });
             history.vote(2, &proposal, YES);
@@ -134,11 +114,7 @@ fn leg_11_the_state_is_what_the_constitution_resolves() {
     caught(
         Rule::State,
         open(|history| {
-            history.changing(|set, _| {
-                let proposal = written(set, "proposals_info");
-                let accept = |row: &mut Value| row["state"] = json!("Accepted");
-                edit(&gov("proposals_info"), &proposal, accept, set);
-            });
+            history.changing(|set, _| edit_info(set, |row| row["state"] = json!("Accepted")));
             history.propose(0, &action("trigger_snapshot", &Value::Null));
         }),
     );
@@ -148,9 +124,7 @@ fn leg_11_the_state_is_what_the_constitution_resolves() {
         open(|history| {
             let wanted = history.propose(0, &contract("c1"));
             let forced = history.propose(1, &action("trigger_ledger_rekey", &Value::Null));
-            let kind = MessageType::Ballot(wanted.parse().unwrap());
-            let payload = json!({ "ballot": YES }).to_string();
-            let envelope = history.envelope(2, &kind, payload.as_bytes());
+            let envelope = history.ballot(2, &wanted, YES);
             history.vote_message(2, &forced, YES, &envelope);
         }),
     );

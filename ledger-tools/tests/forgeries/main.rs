@@ -58,6 +58,12 @@ fn edit(table: &str, key: &[u8], change: impl FnOnce(&mut Value), set: &mut Writ
     set.put(table, key, row.to_string());
 }
 
+/// The row of the proposal that the next transaction is about, changed.
+fn edit_info(set: &mut WriteSet, change: impl FnOnce(&mut Value)) {
+    let proposal = written(set, "proposals_info");
+    edit(&gov("proposals_info"), &proposal, change, set);
+}
+
 /// The next transaction without its writes to a table.
 fn without(table: &str, set: &mut WriteSet) {
     let mut kept = WriteSet::new();
