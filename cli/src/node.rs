@@ -9,7 +9,7 @@ use ::node::config::{self, Config, LogFormat, OutputPaths, resolve};
 use ::node::identity::Subject;
 use ::node::server::Limits;
 use ::node::service::{
-    GenesisMember, Interface, NewService, Node, Reached, ServiceConfiguration, Settings,
+    GenesisMember, Interface, NewService, Node, Reached, ServiceConfiguration, Settings, StartError,
 };
 use attestation::TrustAnchors;
 use clap::{Args, Subcommand};
@@ -85,7 +85,7 @@ fn configured(file: &Path, start: &Start, output: &mut Output<'_>) -> Result<(),
     // to begin with, it is written once that is not needed any more.
     let mut written = None;
     let early = !replaces_previous_identity(&config);
-    let (node, stop) = serve(
+    let serving = serve(
         &runtime,
         launch.settings,
         launch.command,
@@ -96,6 +96,11 @@ fn configured(file: &Path, start: &Start, output: &mut Output<'_>) -> Result<(),
             }
         },
     )?;
+    let Some((node, stop)) = serving else {
+        // A thread that reads the ledger is not waited for: it changes nothing.
+        runtime.shutdown_background();
+        return Ok(());
+    };
     written.unwrap_or_else(|| write(&node.reached()))?;
     output.note("the node serves");
     runtime.block_on(stop.wait(node))
@@ -119,13 +124,16 @@ fn sandbox(start: &Start, output: &mut Output<'_>) -> Result<(), CliError> {
     let (settings, service) = sandbox_settings(folder, start.port, &identity)?;
     let runtime = runtime(None)?;
     let command = config::Command::Start(service);
-    let (node, stop) = serve(
+    let serving = serve(
         &runtime,
         settings,
         command,
         start.simulated_platform,
         |_| {},
     )?;
+    let Some((node, stop)) = serving else {
+        return Ok(());
+    };
     let certificate = node.service_certificate().to_owned();
     let certificate_file = folder.join("service_cert.pem");
     fs::write(&certificate_file, &certificate).map_err(CliError::file(&certificate_file))?;
@@ -211,14 +219,15 @@ pub(crate) fn local_settings(ledger_directory: PathBuf) -> Settings {
 }
 
 /// Starts a node with our application, on the platform that was asked for. `listening` is called as soon as it answers, which
-/// is before a recovering node has read its ledger.
+/// is before a recovering node has read its ledger; when `stop` ends before that, it does not start.
 pub(crate) fn start_node(
     runtime: &Runtime,
     mut settings: Settings,
     command: config::Command,
     simulated: bool,
     listening: impl FnOnce(&Reached),
-) -> Result<Node, CliError> {
+    stop: impl Future<Output = ()>,
+) -> Result<Node, StartError> {
     let anchors = if simulated {
         settings.service_data = Some(marked(settings.service_data.take()));
         TrustAnchors::simulated()
@@ -226,16 +235,16 @@ pub(crate) fn start_node(
         TrustAnchors::production()
     };
     let application = ccf_app::application(ccf_app::Settings { anchors });
-    Ok(runtime.block_on(async {
+    runtime.block_on(async {
         match command {
             config::Command::Recover(recovery) => {
-                Node::recover(settings, recovery, application, listening).await
+                Node::recover(settings, recovery, application, listening, stop).await
             }
             config::Command::Start(service) => Node::start(settings, service, application)
                 .await
                 .inspect(|node| listening(&node.reached())),
         }
-    })?)
+    })
 }
 
 /// Service data that says the platform is simulated, beside whatever else it says.
@@ -267,41 +276,51 @@ struct Stop {
 }
 
 impl Stop {
-    async fn wait(mut self, node: Node) -> Result<(), CliError> {
+    async fn told(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
         tracing::info!("stopping");
+    }
+
+    async fn wait(mut self, node: Node) -> Result<(), CliError> {
+        self.told().await;
         node.stop().await;
         Ok(())
     }
 }
 
+/// A node that serves and what will end it; nothing when it was told to stop before it had read its ledger.
 fn serve(
     runtime: &Runtime,
     settings: Settings,
     command: config::Command,
     simulated: bool,
     listening: impl FnOnce(&Reached),
-) -> Result<(Node, Stop), CliError> {
+) -> Result<Option<(Node, Stop)>, CliError> {
     let guard = runtime.enter();
     let listen = |kind| signal(kind).map_err(|error| CliError::input("signals", &error));
-    let stop = Stop {
+    let mut stop = Stop {
         terminate: listen(SignalKind::terminate())?,
         interrupt: listen(SignalKind::interrupt())?,
     };
     drop(guard);
-    let node = start_node(runtime, settings, command, simulated, |reached| {
+    let listening = |reached: &Reached| {
         for (name, address) in &reached.addresses {
             tracing::info!(interface = %name, %address, "serving");
         }
         listening(reached);
-    })?;
+    };
+    let told = stop.told();
+    let node = match start_node(runtime, settings, command, simulated, listening, told) {
+        Err(StartError::Stopped) => return Ok(None),
+        node => node?,
+    };
     if simulated {
         tracing::warn!("the simulated platform is trusted: evidence proves nothing");
     }
-    Ok((node, stop))
+    Ok(Some((node, stop)))
 }
 
 pub(crate) fn first_address(node: &Node) -> Result<SocketAddr, CliError> {

@@ -409,12 +409,20 @@ impl Service {
     /// Ends the node as an operator does, and waits for it.
     ///
     /// # Panics
-    /// When it does not end cleanly.
+    /// When it does not end cleanly, within a minute.
     pub fn stop(&mut self) {
         let id = self.process.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &id]).status().unwrap();
         assert!(sent.success());
-        assert!(self.process.wait().unwrap().success(), "{}", self.log());
+        let patience = Instant::now() + Duration::from_secs(60);
+        let ended = loop {
+            if let Some(ended) = self.process.try_wait().unwrap() {
+                break ended;
+            }
+            assert!(Instant::now() < patience, "it goes on:\n{}", self.log());
+            sleep(Duration::from_millis(5));
+        };
+        assert!(ended.success(), "{}", self.log());
     }
 
     /// Ends the node as a power cut does.
@@ -439,7 +447,10 @@ fn recovering() -> Value {
 }
 
 /// Names and contents of the files of a folder.
-fn contents(folder: &Path) -> BTreeMap<OsString, Vec<u8>> {
+///
+/// # Panics
+/// When one cannot be read.
+pub fn contents(folder: &Path) -> BTreeMap<OsString, Vec<u8>> {
     let items = fs::read_dir(folder).unwrap().map(Result::unwrap);
     items
         .map(|item| (item.file_name(), fs::read(item.path()).unwrap()))

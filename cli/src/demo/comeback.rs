@@ -48,6 +48,7 @@ pub(crate) fn play(
         Command::Recover(recovery),
         evidence.is_none(),
         |_| {},
+        std::future::pending(),
     )?;
     let certificate = node.service_certificate().to_owned();
     let file = folder.join("recovered_service_cert.pem");

@@ -55,7 +55,14 @@ impl Setting {
         let settings = local_settings(folder.join("ledger"));
         let command = Command::Start(new_service(members));
         let runtime = crate::node::runtime(None)?;
-        let node = start_node(&runtime, settings, command, evidence.is_none(), |_| {})?;
+        let node = start_node(
+            &runtime,
+            settings,
+            command,
+            evidence.is_none(),
+            |_| {},
+            std::future::pending(),
+        )?;
         let url = format!("https://{}", first_address(&node)?);
         let service_certificate = node.service_certificate().to_owned();
         let file = folder.join("service_cert.pem");

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ledger::{PublicKey, RECOVERY_SHARES_MAP, RecoverySharesRow, Seqno, Share, TxId};
+use ledger::{PublicKey, RECOVERY_SHARES_MAP, RecoverySharesRow, Share, TxId};
 use serde::Serialize;
 
-use super::secrets::{all_secrets, complete_rows};
-use super::{LedgerSource, PrivateRecovery, Progress, PublicLedger, RecoveryError};
+use super::secrets::all_secrets;
+use super::{LedgerSource, Progress, PublicLedger, RecoveryError};
 use crate::gov::submitted::{Combined, Submitted, combine};
-use crate::pipeline::{Chunk, ChunkFile, History};
+use crate::pipeline::History;
 
 const CONFIG: &str = "public:ccf.gov.service.config";
 const MEMBERS: &str = "public:ccf.gov.members.info";
@@ -105,7 +105,7 @@ pub fn drill(
     public.settle()?;
     let row: RecoverySharesRow = public.row(RECOVERY_SHARES_MAP)?;
     let (mut shares, submitted) = shares(&public, &row, open_share)?;
-    let private = restore(source, &mut public, &row, &submitted, &mut shares)?;
+    let private = restore(&mut public, &row, &submitted, &mut shares)?;
     let last = public.last;
     Ok(DrillReport {
         recovered_until: last,
@@ -167,7 +167,6 @@ fn shares(
 }
 
 fn restore(
-    source: &LedgerSource,
     public: &mut PublicLedger,
     row: &RecoverySharesRow,
     submitted: &Submitted,
@@ -187,32 +186,12 @@ fn restore(
     let begun = Instant::now();
     let bad = |reason: String| RecoveryError::Private { reason };
     let history = History::default();
-    let chunks: Vec<Chunk> = public.take_chunks();
-    let files: Vec<(Seqno, ChunkFile)> = chunks
-        .iter()
-        .filter(|chunk| chunk.entries.is_some())
-        .map(|chunk| (chunk.first, chunk.file.clone()))
-        .collect();
-    chunks
-        .into_iter()
-        .for_each(|chunk| history.add_chunk(chunk));
-    complete_rows(&history, &mut public.secret_rows);
-    let rows: Vec<(Seqno, Vec<u8>)> = public
-        .secret_rows
-        .iter()
-        .map(|(seqno, row)| (Seqno(seqno.0), row.clone()))
-        .collect();
-    let secrets = all_secrets(Arc::new(*newest), &rows).map_err(|e| bad(e.to_string()))?;
+    let private = public.hand_over(&history);
+    let secrets =
+        all_secrets(Arc::new(*newest), &public.secret_rows).map_err(|e| bad(e.to_string()))?;
     let secrets_from = secrets.starts().map(|from| from.0).collect();
-    let private = PrivateRecovery {
-        base: public.snapshot.as_ref().map(|base| base.private(source)),
-        chunks: files,
-        last: public.last,
-        root: public.tree.root(),
-        secrets,
-    };
     let state = private
-        .run(&Arc::new(Progress::default()))
+        .run(&secrets, &Progress::default())
         .map_err(|e| bad(e.to_string()))?;
     let tables: Vec<_> = state.tables().map(|(name, _)| Arc::clone(name)).collect();
     Ok(Some(DrillPrivate {

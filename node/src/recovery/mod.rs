@@ -16,7 +16,6 @@ mod drill;
 mod power_cut;
 mod private;
 mod public;
-
 mod sealing;
 mod secrets;
 mod settle;
@@ -29,9 +28,8 @@ pub use directory::LedgerSource;
 pub use drill::{DrillPrivate, DrillReport, DrillShares, DrillTail, OpenShare, drill};
 pub use private::{PrivateBase, PrivateRecovery, Progress};
 pub use public::PublicLedger;
-
 pub use sealing::{DevelopmentKey, SealedSecrets, SealingError, SealingKey};
-pub use secrets::{all_secrets, complete_rows};
+pub use secrets::all_secrets;
 pub use settle::Tail;
 pub use snp_sealing::{SNP_DEVICE, SevGuest, SnpGuest, SnpKey};
 

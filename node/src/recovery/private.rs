@@ -1,7 +1,6 @@
 //! The private part of a ledger, once its secrets are known (ledger format, section 16.4).
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ccf_rs::Seqno;
 use ledger::{
@@ -13,9 +12,12 @@ use super::crew;
 use crate::pipeline::ChunkFile;
 use crate::store::{State, StateBuilder};
 
-/// How far it has come.
+/// How far it has come, and whether it is to go on.
 #[derive(Debug, Default)]
-pub struct Progress(AtomicU64);
+pub struct Progress {
+    reached: AtomicU64,
+    stopped: AtomicBool,
+}
 
 /// Where the private tables begin when not with the first transaction: a snapshot file.
 #[derive(Clone)]
@@ -28,7 +30,8 @@ pub struct PrivateBase {
     pub edge: Frontier,
 }
 
-/// Reads the private tables of a recovered service.
+/// What the private tables of a recovered service are read from.
+#[derive(Clone)]
 pub struct PrivateRecovery {
     /// The snapshot to begin with.
     pub base: Option<PrivateBase>,
@@ -38,8 +41,6 @@ pub struct PrivateRecovery {
     pub last: TxId,
     /// The Merkle root over everything up to it, as the public tables were read.
     pub root: Digest,
-    /// The secrets.
-    pub secrets: LedgerSecrets,
 }
 
 /// A chunk whose private domains are decrypted.
@@ -84,6 +85,9 @@ pub enum PrivateError {
         /// Why.
         reason: String,
     },
+    /// Nobody wants them any more.
+    #[error("the node is stopping")]
+    Stopped,
     /// The files have changed since the public tables were read.
     #[error(
         "the ledger's root at {last} is {got}, and was {want} when its public tables were read"
@@ -101,11 +105,23 @@ pub enum PrivateError {
 impl Progress {
     /// The last position that was read.
     pub fn reached(&self) -> Seqno {
-        Seqno(self.0.load(Ordering::Relaxed))
+        Seqno(self.reached.load(Ordering::Relaxed))
     }
 
     fn set(&self, seqno: ledger::Seqno) {
-        self.0.store(seqno.0, Ordering::Relaxed);
+        self.reached.store(seqno.0, Ordering::Relaxed);
+    }
+
+    /// Ends the reading before its next chunk.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    fn go_on(&self) -> Result<(), PrivateError> {
+        if self.stopped.load(Ordering::Relaxed) {
+            return Err(PrivateError::Stopped);
+        }
+        Ok(())
     }
 }
 
@@ -115,16 +131,17 @@ impl PrivateRecovery {
     ///
     /// # Errors
     /// `PrivateError`.
-    pub fn run(&self, progress: &Arc<Progress>) -> Result<State, PrivateError> {
+    pub fn run(&self, secrets: &LedgerSecrets, progress: &Progress) -> Result<State, PrivateError> {
         let mut builder = StateBuilder::default();
         let mut edge = match &self.base {
-            Some(base) => self.begin(base, &mut builder)?,
+            Some(base) => begin(base, secrets, &mut builder)?,
             None => Frontier::new(),
         };
         crew::in_order(
             &self.chunks,
-            |(first, file)| self.open(*first, file),
+            |(first, file)| self.open(*first, file, secrets),
             |_, opened| {
+                progress.go_on()?;
                 let opened = opened?;
                 for (seqno, plain) in opened.entries() {
                     let sections =
@@ -153,7 +170,12 @@ impl PrivateRecovery {
     }
 
     /// Decrypts the entries of a chunk up to the last transaction, and folds their leaves.
-    fn open(&self, first: ledger::Seqno, file: &ChunkFile) -> Result<OpenedChunk, PrivateError> {
+    fn open(
+        &self,
+        first: ledger::Seqno,
+        file: &ChunkFile,
+        secrets: &LedgerSecrets,
+    ) -> Result<OpenedChunk, PrivateError> {
         let fail = |reason: String| PrivateError::Chunk {
             chunk: first,
             reason,
@@ -171,7 +193,7 @@ impl PrivateRecovery {
                 break;
             }
             let failed = |source| PrivateError::Entry { seqno, source };
-            let secret = self.secrets.covering(seqno).map_err(failed)?;
+            let secret = secrets.covering(seqno).map_err(failed)?;
             let plain = entry.open(secret).map_err(failed)?;
             opened.plain.extend_from_slice(&plain);
             opened.ends.push((seqno, opened.plain.len()));
@@ -179,27 +201,26 @@ impl PrivateRecovery {
         }
         Ok(opened)
     }
+}
 
-    /// Takes the private tables of the snapshot, and the tree up to it.
-    fn begin(
-        &self,
-        base: &PrivateBase,
-        builder: &mut StateBuilder,
-    ) -> Result<Frontier, PrivateError> {
-        let fail = |reason: String| PrivateError::Snapshot { reason };
-        let bytes = base.file.read().map_err(|e| fail(e.to_string()))?;
-        let seqno = base.edge.last();
-        let secret = self
-            .secrets
-            .covering(seqno)
-            .map_err(|source| PrivateError::Entry { seqno, source })?;
-        let plain = open_snapshot(&bytes, base.digest, secret).map_err(|e| fail(e.to_string()))?;
-        drop(bytes);
-        for map in snapshot_maps(&plain, false).map_err(|e| fail(e.to_string()))? {
-            builder.load(&map);
-        }
-        Ok(base.edge.clone())
+/// Takes the private tables of a snapshot, and the tree up to it.
+fn begin(
+    base: &PrivateBase,
+    secrets: &LedgerSecrets,
+    builder: &mut StateBuilder,
+) -> Result<Frontier, PrivateError> {
+    let fail = |reason: String| PrivateError::Snapshot { reason };
+    let bytes = base.file.read().map_err(|e| fail(e.to_string()))?;
+    let seqno = base.edge.last();
+    let secret = secrets
+        .covering(seqno)
+        .map_err(|source| PrivateError::Entry { seqno, source })?;
+    let plain = open_snapshot(&bytes, base.digest, secret).map_err(|e| fail(e.to_string()))?;
+    drop(bytes);
+    for map in snapshot_maps(&plain, false).map_err(|e| fail(e.to_string()))? {
+        builder.load(&map);
     }
+    Ok(base.edge.clone())
 }
 
 impl OpenedChunk {
@@ -211,5 +232,29 @@ impl OpenedChunk {
             start = *end;
             (*seqno, plain)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::pipeline::RealDisk;
+
+    #[test]
+    fn nothing_more_is_read_once_the_node_stops() {
+        let missing = ChunkFile::Closed(Arc::new(RealDisk), "no such file".into());
+        let recovery = PrivateRecovery {
+            base: None,
+            chunks: vec![(ledger::Seqno(1), missing)],
+            last: TxId::new(2, 1),
+            root: Digest::ZERO,
+        };
+        let run = |progress: &Progress| recovery.run(&LedgerSecrets::new(), progress).err();
+        let progress = Progress::default();
+        assert!(matches!(run(&progress), Some(PrivateError::Chunk { .. })));
+        progress.stop();
+        assert!(matches!(run(&progress), Some(PrivateError::Stopped)));
     }
 }

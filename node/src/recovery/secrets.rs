@@ -32,16 +32,16 @@ pub fn all_secrets(
 
 /// Adds the rows from before a snapshot, one after the other as each says where the one before it stands. Without the chunk
 /// of one, what its secret and older ones cover cannot be looked back at.
-pub fn complete_rows(history: &History, rows: &mut Vec<(Seqno, Vec<u8>)>) {
+pub(super) fn complete_rows(history: &History, rows: &mut Vec<(ledger::Seqno, Vec<u8>)>) {
     while let Some((at, before)) = rows.first().and_then(|(at, row)| {
-        let row = HistoricalSecretRow::from_json(ledger::Seqno(at.0), row).ok()?;
+        let row = HistoricalSecretRow::from_json(*at, row).ok()?;
         let before = row.previous_ledger_secret?.previous_secret_stored_version?;
         Some((*at, before))
     }) {
         let found = history.entry(Seqno(before.0)).ok().and_then(|bytes| {
             let entry = Entry::parse(&bytes).ok()?;
             let row = entry.section(HISTORICAL_SECRET_MAP)?.value(&SINGLE_KEY)?;
-            (entry.seqno == before && before.0 < at.0).then(|| row.to_vec())
+            (entry.seqno == before && before < at).then(|| row.to_vec())
         });
         let Some(row) = found else {
             tracing::warn!(
@@ -50,6 +50,6 @@ pub fn complete_rows(history: &History, rows: &mut Vec<(Seqno, Vec<u8>)>) {
             );
             break;
         };
-        rows.insert(0, (Seqno(before.0), row));
+        rows.insert(0, (before, row));
     }
 }

@@ -4,7 +4,7 @@ use ledger::{ChunkBuilder, ChunkName};
 
 use super::RecoveryError;
 use super::directory::{LedgerSource, free_name, io};
-use crate::pipeline::{finish, read_file, without_suffix};
+use crate::pipeline::{Chunk, ChunkFile, finish, read_file, without_suffix};
 
 /// Bytes behind the last signature of a ledger: transactions that were never acknowledged, or the remains of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,4 +92,31 @@ fn cut(
         finish(file.as_ref(), builder)
     };
     write().map_err(io(&path))
+}
+
+impl Settlement {
+    /// The chunk under the name that it has once this is done.
+    pub(super) fn renamed(&self, source: &LedgerSource, chunk: Chunk) -> Chunk {
+        let finished = self
+            .finish
+            .iter()
+            .find(|(name, _)| name.first == chunk.first)
+            .map(|(name, builder)| ChunkName {
+                recovery: name.recovery,
+                ..ChunkName::committed(builder.first(), builder.last())
+            });
+        let old = self
+            .unsuffix
+            .iter()
+            .find(|name| name.first == chunk.first)
+            .copied();
+        let Some(name) = finished.or(old) else {
+            return chunk;
+        };
+        let path = source.directory.join(without_suffix(name).to_string());
+        Chunk {
+            file: ChunkFile::Closed(source.disk.clone(), path),
+            ..chunk
+        }
+    }
 }

@@ -46,7 +46,7 @@ pub(super) enum Stage {
 }
 
 impl Core {
-    fn recovering(&self) -> Option<&Arc<Recovering>> {
+    pub(super) fn recovering(&self) -> Option<&Arc<Recovering>> {
         match &self.stage {
             Stage::New | Stage::ReadingPublic => None,
             Stage::Recovered(recovering) => Some(recovering),

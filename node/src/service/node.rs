@@ -71,6 +71,9 @@ pub enum StartError {
     /// The first transaction could not be committed.
     #[error("the first transaction: {0}")]
     Commit(#[from] CommitError),
+    /// It was told to stop before it had read the ledger.
+    #[error("stopped while the ledger was read; nothing was changed")]
+    Stopped,
     /// The ledger of the service to be recovered.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
@@ -138,15 +141,16 @@ impl Node {
     /// they have submitted enough recovery shares the private ones. Must be called on a Tokio runtime.
     ///
     /// The interfaces are served from the start: while the ledger is read the node answers how it is. `listening` is called
-    /// once they are.
+    /// once they are. When `stop` ends before the ledger is read, so does this; a thread that reads may outlive it, and changes nothing.
     ///
     /// # Errors
-    /// [`StartError`]. Nothing is changed in the ledger's directory when the ledger cannot be used.
+    /// [`StartError`]. Nothing is changed in the ledger's directory when the ledger cannot be used, or is not read to its end.
     pub async fn recover(
         settings: Settings,
         recovery: Recovery,
         application: Application,
         listening: impl FnOnce(&Reached),
+        stop: impl Future<Output = ()>,
     ) -> Result<Self, StartError> {
         settings.check()?;
         settings.sealing()?;
@@ -174,7 +178,10 @@ impl Node {
             let source = source.clone();
             move || PublicLedger::read(&source, &identity)
         });
-        let mut public = joined("reading the ledger", reading).await??;
+        let mut public = tokio::select! {
+            read = joined("reading the ledger", reading) => read??,
+            () = stop => return Err(StartError::Stopped),
+        };
         let rollbacks = std::mem::take(&mut public.rollbacks);
         if !rollbacks.is_empty() && recovery.accept_rollback.is_none() {
             return Err(RecoveryError::RolledBack { rollbacks }.into());
@@ -239,6 +246,9 @@ impl Node {
                 Ok(Err(error)) => tracing::error!(%error, "an interface failed"),
                 Err(error) => tracing::error!(%error, "an interface failed"),
             }
+        }
+        if let Some(recovering) = self.core.recovering() {
+            recovering.stop();
         }
         let mut pipeline = self.pipeline;
         if tokio::task::spawn_blocking(move || pipeline.stop())

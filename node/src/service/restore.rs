@@ -16,10 +16,9 @@ use super::endorser::endorser;
 use super::launch::{Base, Prepared, new_secret, since_epoch};
 use super::node::StartError;
 use crate::gov::{self, NodeServices, Restoring};
-use crate::pipeline::{ChunkFile, Files, History, Ledger, Views};
+use crate::pipeline::{Files, History, Ledger, Views};
 use crate::recovery::{
-    LedgerSource, PrivateBase, PrivateRecovery, Progress, PublicLedger, SealedSecrets, all_secrets,
-    complete_rows,
+    LedgerSource, PrivateRecovery, Progress, PublicLedger, SealedSecrets, all_secrets,
 };
 use crate::store::{Access, CommitError, State, Transaction, Writes};
 
@@ -37,15 +36,13 @@ enum Phase {
 /// What is known of the earlier service while the recovered one waits for its shares.
 pub(super) struct Recovering {
     phase: Mutex<Phase>,
-    progress: Arc<Progress>,
+    progress: Progress,
     last: TxId,
     created: TxId,
-    root: Digest,
     signed_root: Digest,
     /// Position of the snapshot that the ledger was read from; 0 without.
     startup: Seqno,
-    base: Option<PrivateBase>,
-    chunks: Vec<(ledger::Seqno, ChunkFile)>,
+    private: PrivateRecovery,
     /// Rows that describe ledger secrets, with their positions, oldest first.
     secret_rows: Vec<(ledger::Seqno, Vec<u8>)>,
     /// Of the recovered service.
@@ -82,35 +79,19 @@ impl Recovering {
             Arc::clone(prepared.service_key()),
             prepared.service_validity(),
         ));
-        let chunks = public.take_chunks();
-        let files = chunks
-            .iter()
-            .filter(|chunk| chunk.entries.is_some())
-            .map(|chunk| (chunk.first, chunk.file.clone()))
-            .collect();
-        chunks
-            .into_iter()
-            .for_each(|chunk| history.add_chunk(chunk));
-        complete_rows(&history, &mut public.secret_rows);
-        let base = public.snapshot.as_ref().map(|base| base.private(source));
+        let private = public.hand_over(&history);
         let startup = public.snapshot.as_ref().map_or(0, |s| s.id.seqno.0);
         let root = public.tree.root();
         let (restored, to_restore) = channel();
         let recovering = Self {
             phase: Mutex::new(Phase::Public),
-            progress: Arc::default(),
+            progress: Progress::default(),
             last,
             created,
-            root,
             signed_root: public.signed_root,
             startup: Seqno(startup),
-            base,
-            chunks: files,
-            secret_rows: public
-                .secret_rows
-                .iter()
-                .map(|(seqno, row)| (ledger::Seqno(seqno.0), row.clone()))
-                .collect(),
+            private,
+            secret_rows: public.secret_rows,
             secret,
             sealed,
             node_id: prepared.node_id(),
@@ -176,6 +157,11 @@ impl Recovering {
         }
     }
 
+    /// Ends the reading of the private tables, if it is under way.
+    pub(super) fn stop(&self) {
+        self.progress.stop();
+    }
+
     /// Starts the thread that restores the private tables. It ends with the pipeline, or when it is done.
     /// Past writes to the tables `indexed` can be found from then on.
     pub(super) fn spawn(
@@ -223,14 +209,8 @@ impl Recovering {
     ) -> Result<(), String> {
         let secrets = self.open_secrets(row)?;
         let newest = secrets.latest().ok_or("no ledger secret was recovered")?;
-        let private = PrivateRecovery {
-            base: self.base.clone(),
-            chunks: self.chunks.clone(),
-            last: ledger::TxId::new(self.last.view.0, self.last.seqno.0),
-            root: self.root,
-            secrets: secrets.clone(),
-        };
-        let state: State = private.run(&self.progress).map_err(|e| e.to_string())?;
+        let private = self.private.run(&secrets, &self.progress);
+        let state: State = private.map_err(|e| e.to_string())?;
         core.store.adopt(&state);
         for (from, secret) in secrets.iter() {
             core.history.add_secret(Seqno(from.0), Arc::clone(secret));

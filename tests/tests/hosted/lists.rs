@@ -108,7 +108,7 @@ fn every_list_comes_whole_or_in_pages(host: &Host) {
         assert_eq!(walk(client, &path), whole, "{path}");
         let with = if path.contains('?') { '&' } else { '?' };
         let beyond = client.send(Request::get(format!("{path}{with}limit=0")));
-        let error = beyond.err().expect("a refusal");
+        let error = beyond.expect_err("a refusal");
         assert_eq!(error.code(), Some("InvalidInput"), "{path}");
     }
     // A place that is given continues behind it, whether it is there or not.

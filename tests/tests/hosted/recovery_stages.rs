@@ -8,7 +8,7 @@ use governance::Member;
 use governance::client::Request;
 use serde_json::Value;
 use tests::scene::{CONTRACT, Scene};
-use tests::service::{Gate, Service};
+use tests::service::{Gate, Service, contents};
 
 use crate::recovery::{EMBEDDED, open, wait_until_open};
 
@@ -41,21 +41,7 @@ fn members_at(service: &Service, scene: &Scene) -> Vec<Member> {
 fn a_node_that_reads_the_public_ledger_says_so_and_serves_nothing_else() {
     let mut scene = Scene::set();
     scene.service.stop();
-    let previous = scene.service.certificate().to_owned();
-    let mut gate = None;
-    let service = Service::begin_to_recover(
-        &EMBEDDED,
-        &scene.service.ledger(),
-        &previous,
-        |folder, _| {
-            // A snapshot of everything, which turns out to be none.
-            let last = last_position(&folder.join("ledger"));
-            let snapshots = folder.join("snapshots");
-            std::fs::create_dir_all(&snapshots).unwrap();
-            let name = format!("snapshot_{last}_{}.committed", last + 1);
-            gate = Some(Gate::at(&snapshots.join(name)));
-        },
-    );
+    let (service, gate) = held_while_it_reads(&scene);
     let state = get(&service, "/node/state").unwrap();
     assert_eq!(state["state"], "ReadingPublicLedger");
     assert_eq!(
@@ -81,7 +67,7 @@ fn a_node_that_reads_the_public_ledger_says_so_and_serves_nothing_else() {
         "ReadingPublicLedger"
     );
 
-    gate.unwrap().open();
+    gate.open();
     service.answers();
     wait_for_state(&service, "PartOfPublicNetwork");
     let after = get(&service, "/node/state").unwrap();
@@ -90,6 +76,34 @@ fn a_node_that_reads_the_public_ledger_says_so_and_serves_nothing_else() {
     open(&service, &members);
     members[0].give_share().unwrap();
     wait_until_open(&service.client());
+}
+
+#[test]
+fn a_node_that_is_stopped_while_it_reads_the_public_ledger_ends_and_has_changed_nothing() {
+    let mut scene = Scene::set();
+    scene.service.stop();
+    let (mut service, _gate) = held_while_it_reads(&scene);
+    wait_for_state(&service, "ReadingPublicLedger");
+    let before = contents(&service.ledger());
+    service.stop();
+    assert!(contents(&service.ledger()) == before);
+    let previous = scene.service.certificate();
+    Service::recover(&EMBEDDED, &service.ledger(), previous);
+}
+
+/// A node that recovers the scene's service, and is held where it reads the public ledger.
+fn held_while_it_reads(scene: &Scene) -> (Service, Gate) {
+    let (ledger, previous) = (scene.service.ledger(), scene.service.certificate());
+    let mut gate = None;
+    let service = Service::begin_to_recover(&EMBEDDED, &ledger, previous, |folder, _| {
+        // A snapshot of everything, which turns out to be none.
+        let last = last_position(&folder.join("ledger"));
+        let snapshots = folder.join("snapshots");
+        std::fs::create_dir_all(&snapshots).unwrap();
+        let name = format!("snapshot_{last}_{}.committed", last + 1);
+        gate = Some(Gate::at(&snapshots.join(name)));
+    });
+    (service, gate.unwrap())
 }
 
 /// The end of the last committed chunk.

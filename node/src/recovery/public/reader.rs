@@ -1,8 +1,6 @@
-//! The public part of a ledger, checked and replayed.
+//! The walk through the files of a ledger.
 
 use std::ops::Range;
-use std::path::PathBuf;
-use std::sync::Arc;
 
 use ccf_rs::Seqno;
 use ledger::{
@@ -10,271 +8,44 @@ use ledger::{
     HISTORICAL_SECRET_MAP, LocatedFault, MerkleTree, PendingSignature, PublicKey, SIGNATURES_MAP,
     SINGLE_KEY, SignatureRow, Snapshot, Stretch, TREE_MAP, Trust, TxId, Walk, layout_fault,
 };
-use serde::de::DeserializeOwned;
 
-use super::PrivateBase;
-use super::RecoveryError;
-use super::checkpoint::{Expected, Rollback};
-use super::crew::{self, ScannedChunk};
-use super::directory::{Chunks, Found, LedgerSource, io};
-use super::settle::{self, Settlement, Tail};
-use super::snapshot::{self, SnapshotFile};
-use crate::pipeline::{Chunk, ChunkEntries, ChunkFile, read_file, without_suffix};
-use crate::store::{State, StateBuilder};
+use super::super::RecoveryError;
+use super::super::checkpoint::Expected;
+use super::super::crew::ScannedChunk;
+use super::super::directory::{Found, LedgerSource};
+use super::super::settle::{Settlement, Tail};
+use super::super::snapshot::SnapshotFile;
+use super::views::Views;
+use super::{PublicLedger, SERVICE_INFO, SnapshotBase};
+use crate::pipeline::{Chunk, ChunkEntries, ChunkFile};
+use crate::store::StateBuilder;
 
 const PREVIOUS_IDENTITY: &str = "public:ccf.gov.service.previous_service_identity";
-const SERVICE_INFO: &str = "public:ccf.gov.service.info";
-
-/// A ledger up to its last signature.
-pub struct PublicLedger {
-    /// The public tables.
-    pub state: State,
-    /// The last signature: everything up to it is verified.
-    pub last: TxId,
-    /// The Merkle tree over everything up to and with the last signature.
-    pub tree: MerkleTree,
-    /// The root that the last signature signs: over everything before it.
-    pub signed_root: Digest,
-    /// First position of each view, from view 1 on.
-    pub views: Vec<Seqno>,
-    /// Rows of the table of wrapped earlier ledger secrets with their positions, oldest first.
-    pub secret_rows: Vec<(Seqno, Vec<u8>)>,
-    /// Certificates of the service's identities, PEM, oldest first.
-    pub identities: Vec<String>,
-    /// `iss` and `sub` of the last COSE signature.
-    pub cose_claims: (String, String),
-    /// What stands behind the last signature.
-    pub tail: Option<Tail>,
-    /// Checkpoints that this ledger does not hold.
-    pub rollbacks: Vec<Rollback>,
-    /// The snapshot that the reading began at.
-    pub snapshot: Option<SnapshotBase>,
-    source: LedgerSource,
-    chunks: Vec<Chunk>,
-    settlement: Settlement,
-}
-
-/// A snapshot that a ledger was read from.
-#[derive(Clone)]
-pub struct SnapshotBase {
-    /// The signature it was taken at.
-    pub id: TxId,
-    /// The file.
-    pub path: PathBuf,
-    /// Digest of its entry.
-    pub digest: Digest,
-    /// The Merkle tree over everything up to there.
-    pub edge: Frontier,
-}
-
-impl SnapshotBase {
-    /// Where the private tables begin.
-    pub fn private(&self, source: &LedgerSource) -> PrivateBase {
-        PrivateBase {
-            file: ChunkFile::Closed(Arc::clone(&source.disk), self.path.clone()),
-            digest: self.digest,
-            edge: self.edge.clone(),
-        }
-    }
-}
 
 /// The walk through the files.
-struct Reader {
-    walk: Walk,
+pub(super) struct Reader {
+    pub(super) walk: Walk,
     /// Id of the key that must sign at the end.
     identity: String,
     builder: StateBuilder,
     views: Views,
-    secret_rows: Vec<(Seqno, Vec<u8>)>,
+    secret_rows: Vec<(ledger::Seqno, Vec<u8>)>,
     identities: Vec<String>,
     last: Option<(TxId, Digest)>,
-    chunks: Vec<(Found, Option<ChunkEntries>)>,
+    pub(super) chunks: Vec<(Found, Option<ChunkEntries>)>,
     snapshot: Option<SnapshotBase>,
     expected: Expected,
 }
 
 /// Why a chunk that a writer may have been interrupted in was not read to its end.
-struct Interrupted {
+pub(super) struct Interrupted {
     /// Offset behind the last verified signature.
     kept: usize,
     reason: String,
 }
 
-/// View history as signatures tell it (ledger format, section 13.3).
-#[derive(Default)]
-struct Views {
-    firsts: Vec<Seqno>,
-    last_signature: u64,
-}
-
-impl PublicLedger {
-    /// Reads a ledger whose service has this identity. Changes nothing on disk.
-    ///
-    /// # Errors
-    /// [`RecoveryError`].
-    pub fn read(source: &LedgerSource, identity: &PublicKey) -> Result<Self, RecoveryError> {
-        let recovery = source.recovery_names()?;
-        if !recovery.is_empty() {
-            // A recovery that came to its end and was stopped while its files were renamed is the ledger.
-            let whole = read(source, &source.chunks(true)?, identity);
-            if let Ok(mut whole) = whole
-                && whole.status().is_ok_and(|status| status == "Open")
-            {
-                whole.settlement.unsuffix = recovery;
-                return Ok(whole);
-            }
-        }
-        let mut ledger = read(source, &source.chunks(false)?, identity)?;
-        ledger.settlement.ignore.extend(recovery);
-        Ok(ledger)
-    }
-
-    /// Status in `service.info`.
-    fn status(&self) -> Result<String, RecoveryError> {
-        let info: serde_json::Value = self.row(SERVICE_INFO)?;
-        let status = info.get("status").and_then(serde_json::Value::as_str);
-        Ok(status.unwrap_or_default().to_owned())
-    }
-
-    /// The row of a table with one row.
-    ///
-    /// # Errors
-    /// [`RecoveryError::Table`] when it is missing or of another form.
-    pub fn row<T: DeserializeOwned>(&self, table: &'static str) -> Result<T, RecoveryError> {
-        let bad = |reason: String| RecoveryError::Table { table, reason };
-        let row = self.state.value(table, &SINGLE_KEY);
-        let row = row.ok_or_else(|| bad("no row".to_owned()))?;
-        serde_json::from_slice(row).map_err(|e| bad(e.to_string()))
-    }
-
-    /// Makes the directory what the recovered service goes on from: what stands behind the last signature is set aside, the
-    /// chunk before it finished. A power cut in the middle leaves a directory that can be read and settled again.
-    ///
-    /// # Errors
-    /// [`RecoveryError::Io`].
-    pub fn settle(&mut self) -> Result<(), RecoveryError> {
-        settle::settle(&self.source, &self.settlement)?;
-        let chunks = std::mem::take(&mut self.chunks);
-        self.chunks = chunks
-            .into_iter()
-            .map(|chunk| self.settlement.renamed(&self.source, chunk))
-            .collect();
-        self.settlement = Settlement::default();
-        Ok(())
-    }
-
-    /// The chunks, for looking back. They have their last names once [`Self::settle`] has run.
-    pub fn take_chunks(&mut self) -> Vec<Chunk> {
-        std::mem::take(&mut self.chunks)
-    }
-}
-
-/// Reads these chunks, from the newest snapshot on that the service vouches for and that a chunk follows, or else from the
-/// first transaction.
-fn read(
-    source: &LedgerSource,
-    chunks: &Chunks,
-    identity: &PublicKey,
-) -> Result<PublicLedger, RecoveryError> {
-    // What is behind a checkpoint is read, so that it can be seen to be there.
-    let kept = source.checkpoints.iter().map(|kept| kept.txid.seqno).min();
-    for (at, path) in snapshot::candidates(source)? {
-        if kept.is_some_and(|kept| at >= kept) || !chunks.continue_behind(at) {
-            continue;
-        }
-        let file = snapshot::load(source, path)?;
-        let Some(snapshot) = file.verified(identity) else {
-            continue;
-        };
-        return read_whole(source, chunks, &|| {
-            Reader::from_snapshot(identity, source, &snapshot, &file)
-        });
-    }
-    if chunks.ledger.is_empty() {
-        let path = source.directory.clone();
-        return Err(RecoveryError::Empty { path });
-    }
-    read_whole(source, chunks, &|| Ok(Reader::new(identity, source)))
-}
-
-/// A chunk with a signature that does not hold is read again without it: what was seen behind it leaves no trace.
-fn read_whole(
-    source: &LedgerSource,
-    chunks: &Chunks,
-    begin: &dyn Fn() -> Result<Reader, RecoveryError>,
-) -> Result<PublicLedger, RecoveryError> {
-    let mut limit = None;
-    loop {
-        match read_until(source, chunks, begin()?, limit.as_ref())? {
-            Ok(ledger) => return Ok(ledger),
-            Err(interrupted) => limit = Some(interrupted),
-        }
-    }
-}
-
-/// Reads these chunks, the uncommitted one among them that `limit` is of to there.
-fn read_until(
-    source: &LedgerSource,
-    chunks: &Chunks,
-    mut reader: Reader,
-    limit: Option<&Interrupted>,
-) -> Result<Result<PublicLedger, Interrupted>, RecoveryError> {
-    let mut settlement = Settlement {
-        ignore: chunks.superseded.iter().map(|found| found.name).collect(),
-        ..Settlement::default()
-    };
-    let behind = reader.walk.next_seqno();
-    let before = chunks
-        .ledger
-        .iter()
-        .take_while(|found| found.name.first < behind)
-        .count();
-    let (before, later) = chunks.ledger.split_at_checked(before).unwrap_or_default();
-    // The snapshot stands for them. They are looked into when something of them is asked for.
-    reader
-        .chunks
-        .extend(before.iter().map(|found| (found.clone(), None)));
-    let committed: Vec<Found> = later
-        .iter()
-        .take_while(|found| found.name.committed)
-        .cloned()
-        .collect();
-    crew::walk(source, &committed, |found, scanned, pending| {
-        reader.committed(found, scanned, pending)
-    })?;
-    let mut tail = None;
-    let mut rest = later.iter().skip(committed.len());
-    for found in rest.by_ref() {
-        reader.follows(found)?;
-        if found.name.committed {
-            // Behind one that is not committed: a node of several may have left it so.
-            let only = [found.clone()];
-            crew::walk(source, &only, |found, scanned, pending| {
-                reader.committed(found, scanned, pending)
-            })?;
-            continue;
-        }
-        let bytes = read_file(source.disk.as_ref(), &found.path()).map_err(io(&found.path()))?;
-        match reader.uncommitted(found, &bytes, limit, &mut settlement) {
-            Ok(found) => tail = found,
-            Err(interrupted) => return Ok(Err(interrupted)),
-        }
-        if tail.is_some() {
-            break;
-        }
-    }
-    for found in rest {
-        // Behind a tail there is nothing; a committed chunk there was acknowledged.
-        if found.name.committed {
-            reader.follows(found)?;
-        }
-        settlement.ignore.push(found.name);
-    }
-    reader.finish(source, settlement, tail).map(Ok)
-}
-
 impl Reader {
-    fn new(identity: &PublicKey, source: &LedgerSource) -> Self {
+    pub(super) fn new(identity: &PublicKey, source: &LedgerSource) -> Self {
         Self {
             walk: Walk::new(Trust {
                 service: Some(identity.clone()),
@@ -293,7 +64,7 @@ impl Reader {
     }
 
     /// Goes on behind a snapshot that the service vouches for.
-    fn from_snapshot(
+    pub(super) fn from_snapshot(
         identity: &PublicKey,
         source: &LedgerSource,
         snapshot: &Snapshot<'_>,
@@ -312,21 +83,14 @@ impl Reader {
         }
         let at = Seqno(snapshot.id.seqno.0);
         reader.builder.advance(at);
-        reader.views = Views {
-            firsts: snapshot
-                .view_history
-                .iter()
-                .map(|first| Seqno(first.0))
-                .collect(),
-            last_signature: at.0,
-        };
+        reader.views = Views::at(&snapshot.view_history, at);
         let rows = snapshot
             .maps
             .iter()
             .find(|map| map.name == HISTORICAL_SECRET_MAP);
         let rows = rows.into_iter().flat_map(|map| &map.rows);
         reader.secret_rows = rows
-            .map(|(_, row, version)| (Seqno(version.0), row.to_vec()))
+            .map(|(_, row, version)| (*version, row.to_vec()))
             .collect();
         for table in [PREVIOUS_IDENTITY, SERVICE_INFO] {
             let row = reader.builder.value(table, &SINGLE_KEY);
@@ -347,7 +111,7 @@ impl Reader {
     }
 
     /// A chunk begins where the ledger so far ends, or before it.
-    fn follows(&self, found: &Found) -> Result<(), RecoveryError> {
+    pub(super) fn follows(&self, found: &Found) -> Result<(), RecoveryError> {
         let want = self.walk.next_seqno();
         if found.name.first <= want {
             return Ok(());
@@ -360,7 +124,7 @@ impl Reader {
     }
 
     /// Walks a committed chunk, all of which must hold, and applies it. Its signatures are left to others.
-    fn committed(
+    pub(super) fn committed(
         &mut self,
         found: &Found,
         scanned: &ScannedChunk,
@@ -390,7 +154,7 @@ impl Reader {
 
     /// A chunk that a writer may have been interrupted in. Its header is not believed: entries count as far as they are
     /// whole and a signature covers them. Returns what stands behind.
-    fn uncommitted(
+    pub(super) fn uncommitted(
         &mut self,
         found: &Found,
         bytes: &[u8],
@@ -489,7 +253,7 @@ impl Reader {
                 HISTORICAL_SECRET_MAP => {
                     let row = section.value(&SINGLE_KEY);
                     self.secret_rows
-                        .extend(row.map(|row| (seqno, row.to_vec())));
+                        .extend(row.map(|row| (entry.seqno, row.to_vec())));
                 }
                 SERVICE_INFO => {
                     let certificate = section.value(&SINGLE_KEY).and_then(certificate_of);
@@ -501,7 +265,7 @@ impl Reader {
         }
     }
 
-    fn finish(
+    pub(super) fn finish(
         self,
         source: &LedgerSource,
         settlement: Settlement,
@@ -552,7 +316,7 @@ impl Reader {
             last,
             tree,
             signed_root: Digest::ZERO,
-            views: self.views.firsts,
+            views: self.views.firsts(),
             secret_rows: self.secret_rows,
             identities: self.identities,
             cose_claims,
@@ -570,21 +334,6 @@ impl Reader {
         Ok(ledger)
     }
 }
-
-impl Views {
-    fn signed(&mut self, id: TxId) {
-        let view = usize::try_from(id.view.0).unwrap_or(usize::MAX);
-        let first = Seqno(self.last_signature + 1);
-        // A view is below 2^31, and a ledger that jumps over many was verified up to here.
-        while self.firsts.len() < view.min(MAX_VIEWS) {
-            self.firsts.push(first);
-        }
-        self.last_signature = id.seqno.0;
-    }
-}
-
-/// More views than any service goes through: an election each second for a year.
-const MAX_VIEWS: usize = 1 << 25;
 
 /// Where the entries of a chunk begin.
 fn header_length() -> usize {
@@ -620,31 +369,4 @@ fn builder_of(first: ledger::Seqno, entries: &ChunkEntries) -> ChunkBuilder {
 fn certificate_of(row: &[u8]) -> Option<String> {
     let info: serde_json::Value = serde_json::from_slice(row).ok()?;
     Some(info.get("cert")?.as_str()?.to_owned())
-}
-
-impl Settlement {
-    /// The chunk under the name that it has once this is done.
-    fn renamed(&self, source: &LedgerSource, chunk: Chunk) -> Chunk {
-        let finished = self
-            .finish
-            .iter()
-            .find(|(name, _)| name.first == chunk.first)
-            .map(|(name, builder)| ChunkName {
-                recovery: name.recovery,
-                ..ChunkName::committed(builder.first(), builder.last())
-            });
-        let old = self
-            .unsuffix
-            .iter()
-            .find(|name| name.first == chunk.first)
-            .copied();
-        let Some(name) = finished.or(old) else {
-            return chunk;
-        };
-        let path = source.directory.join(without_suffix(name).to_string());
-        Chunk {
-            file: ChunkFile::Closed(source.disk.clone(), path),
-            ..chunk
-        }
-    }
 }
