@@ -367,12 +367,27 @@ impl<'a> EntryHead<'a> {
     /// Its leaf in the Merkle tree (section 8).
     #[must_use]
     pub fn leaf(&self) -> Digest {
-        let digest = self.write_set_digest();
-        match (&self.commit_evidence_digest, &self.claims_digest) {
-            (Some(evidence), Some(claims)) => Digest::of_three(&digest, evidence, claims),
-            (Some(other), None) | (None, Some(other)) => Digest::of_pair(&digest, other),
-            (None, None) => digest,
+        let mut leaf = self.unhashed_leaf();
+        leaf.set_write_set_digest(&self.write_set_digest());
+        leaf.digest().unwrap_or_else(|| Digest::of(leaf.as_ref()))
+    }
+
+    /// Its leaf, for who hashes many entries together.
+    pub(crate) fn unhashed_leaf(&self) -> UnhashedLeaf {
+        let mut leaf = UnhashedLeaf {
+            parts: [[0; 32]; 3],
+            count: 1,
+        };
+        for digest in [&self.commit_evidence_digest, &self.claims_digest]
+            .into_iter()
+            .flatten()
+        {
+            if let Some(part) = leaf.parts.get_mut(leaf.count) {
+                *part = digest.0;
+                leaf.count += 1;
+            }
         }
+        leaf
     }
 
     /// Whether there is a private domain.
@@ -390,6 +405,35 @@ impl<'a> EntryHead<'a> {
         let mut plain = self.private_domain.to_vec();
         secret.open_in_place(self.iv, self.public_domain, &self.tag, &mut plain)?;
         Ok(plain)
+    }
+}
+
+/// What a leaf is the hash of: the digest of the write set, which is still to be set, then those that the entry has.
+#[derive(Clone, Copy)]
+pub(crate) struct UnhashedLeaf {
+    parts: [[u8; 32]; 3],
+    count: usize,
+}
+
+impl UnhashedLeaf {
+    pub(crate) const fn set_write_set_digest(&mut self, digest: &Digest) {
+        let [first, ..] = &mut self.parts;
+        *first = digest.0;
+    }
+
+    /// The leaf where nothing has to be hashed: an entry of 1.x has its write set only, whose digest it is.
+    pub(crate) fn digest(&self) -> Option<Digest> {
+        let [first, ..] = self.parts;
+        (self.count == 1).then_some(Digest(first))
+    }
+}
+
+impl AsRef<[u8]> for UnhashedLeaf {
+    fn as_ref(&self) -> &[u8] {
+        self.parts
+            .get(..self.count)
+            .unwrap_or_default()
+            .as_flattened()
     }
 }
 

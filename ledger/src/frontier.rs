@@ -3,6 +3,7 @@
 //! Leaves may be folded into complete subtrees elsewhere, several at once, and be appended here in order.
 
 use crate::hash::Digest;
+use crate::hash_all::hash_all;
 use crate::id::Seqno;
 use crate::merkle::MerkleTree;
 
@@ -19,7 +20,7 @@ pub struct Subtree {
 }
 
 /// Folds leaves that follow each other, from a position on, into the fewest complete subtrees of the whole tree.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fold {
     next: u64,
     count: u64,
@@ -56,6 +57,50 @@ impl Fold {
         // Positions come from outside: what lies behind the last one is refused by whoever appends the fold.
         self.next = self.next.saturating_add(1);
         self.count += 1;
+    }
+
+    /// All leaves at once, level by level: several inner nodes are hashed together.
+    #[must_use]
+    pub fn of(first: Seqno, leaves: &[Digest]) -> Self {
+        let mut fold = Self::new(first);
+        let (mut level, mut index) = (leaves.to_vec(), first.0);
+        let (mut pairs, mut behind) = (Vec::with_capacity(leaves.len() / 2), Vec::new());
+        for height in 0.. {
+            let mut nodes = level.as_slice();
+            // A right child whose sibling stands before the first position, and a left one whose sibling is not there yet.
+            if index & 1 == 1
+                && let Some((hash, rest)) = nodes.split_first()
+            {
+                fold.subtrees.push(Subtree {
+                    height,
+                    hash: *hash,
+                });
+                nodes = rest;
+            }
+            let (joined, alone) = nodes.as_chunks();
+            behind.extend(alone.iter().map(|hash| Subtree {
+                height,
+                hash: *hash,
+            }));
+            if joined.is_empty() {
+                break;
+            }
+            pairs.clear();
+            pairs.extend(joined.iter().map(|[left, right]| left.joined(right)));
+            level.clear();
+            hash_all(&pairs, &mut level);
+            index = index.div_ceil(2);
+        }
+        fold.subtrees.extend(behind.into_iter().rev());
+        fold.count = leaves.len() as u64;
+        fold.next = first.0.saturating_add(fold.count);
+        fold
+    }
+
+    /// The position behind the last leaf.
+    #[must_use]
+    pub const fn next(&self) -> Seqno {
+        Seqno(self.next)
     }
 
     /// Number of leaves folded.
@@ -177,15 +222,19 @@ mod tests {
             let mut edge = Frontier::new();
             let mut next = 1;
             while next < 300 {
-                let mut fold = Fold::new(Seqno(next));
+                let first = Seqno(next);
+                let mut fold = Fold::new(first);
+                let mut leaves = Vec::new();
                 let end = next + step * (next % 7 + 1);
                 for leaf in next..end {
                     let leaf = Digest::of(&leaf.to_le_bytes());
                     tree.append(leaf);
                     fold.push(leaf);
+                    leaves.push(leaf);
                 }
                 next = end;
                 assert!(fold.subtrees().len() <= 16 && !fold.is_empty());
+                assert_eq!(Fold::of(first, &leaves), fold);
                 for subtree in fold.subtrees() {
                     edge.append_subtree(*subtree);
                 }
@@ -199,5 +248,22 @@ mod tests {
         one.append(Digest([1; 32]));
         tree.append(Digest([1; 32]));
         assert_eq!(one.root(), tree.root());
+    }
+
+    #[test]
+    fn leaves_folded_at_once_are_the_leaves_folded_one_by_one() {
+        let leaves: Vec<_> = (0..70_u64).map(|n| Digest::of(&n.to_le_bytes())).collect();
+        let late = (u64::MAX - 70..=u64::MAX).step_by(7);
+        for first in (0..70).chain(late).map(Seqno) {
+            let mut fold = Fold::new(first);
+            for (count, leaf) in leaves.iter().enumerate() {
+                assert_eq!(Fold::of(first, &leaves[..count]), fold, "{first} {count}");
+                // Behind the last position nothing has a place in a tree.
+                if first.0.checked_add(count as u64).is_none() {
+                    break;
+                }
+                fold.push(*leaf);
+            }
+        }
     }
 }

@@ -25,10 +25,7 @@ impl Digest {
     /// `H(left || right)`: an inner node of the Merkle tree, without any prefix (ledger format, section 9).
     #[must_use]
     pub fn of_pair(left: &Self, right: &Self) -> Self {
-        let mut joined = [0; 64];
-        joined[..32].copy_from_slice(&left.0);
-        joined[32..].copy_from_slice(&right.0);
-        Self::of(&joined)
+        Self::of(&left.joined(right))
     }
 
     /// `H(a || b || c)`.
@@ -39,6 +36,14 @@ impl Digest {
         joined[32..64].copy_from_slice(&b.0);
         joined[64..].copy_from_slice(&c.0);
         Self::of(&joined)
+    }
+
+    /// What an inner node is the hash of, with `self` as its left child.
+    pub(crate) fn joined(&self, right: &Self) -> [u8; 64] {
+        let mut joined = [0; 64];
+        joined[..32].copy_from_slice(&self.0);
+        joined[32..].copy_from_slice(&right.0);
+        joined
     }
 
     /// The 32 bytes.

@@ -16,6 +16,7 @@ mod entry;
 mod envelope;
 mod frontier;
 mod hash;
+mod hash_all;
 mod id;
 mod json;
 mod key;
@@ -48,6 +49,7 @@ pub use entry::{
 pub use envelope::{Envelope, EnvelopeError, HeaderNames, UnsignedError};
 pub use frontier::{Fold, Frontier, Subtree};
 pub use hash::{Digest, ParseDigestError};
+pub use hash_all::hash_all;
 pub use id::{ParseTxIdError, Seqno, TxId, View};
 pub use json::{Base64, canonical, integer_key, is_canonical};
 pub use key::{Curve, KeyError, PublicKey, Signer, SigningFailed};

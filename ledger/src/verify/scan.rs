@@ -4,9 +4,10 @@
 //! that the walk has to read itself.
 
 use super::check::{Check, Fault};
-use crate::entry::{Entry, EntryError, EntryHead, EntryType, FLAG_CHUNK_AFTER};
+use crate::entry::{Entry, EntryError, EntryHead, EntryType, FLAG_CHUNK_AFTER, UnhashedLeaf};
 use crate::frontier::Fold;
 use crate::hash::Digest;
+use crate::hash_all::hash_all;
 use crate::id::{Seqno, TxId, View};
 use crate::signature::SIGNATURES_MAP;
 use crate::write_set::{VisitSections, visit_sections};
@@ -21,6 +22,9 @@ pub(super) const WATCHED: &[&str] = &[
     crate::snapshot::SNAPSHOT_EVIDENCE_MAP,
 ];
 
+/// Entries that are hashed together, soon after they were parsed.
+const BATCH: usize = 256;
+
 /// Entries of one piece, parsed and hashed.
 #[derive(Debug, Default)]
 pub struct Stretch {
@@ -32,6 +36,8 @@ pub struct Stretch {
     pub(super) last: Option<TxId>,
     /// Consecutive parts; each begins with an entry that the walk reads itself, but perhaps the first.
     pub(super) runs: Vec<Run>,
+    /// The leaves of all of them.
+    leaves: Vec<Digest>,
     /// The first thing that is wrong, and the offset of the entry in the piece. Nothing behind it was looked at.
     pub(super) fault: Option<(usize, Option<Seqno>, Fault)>,
     /// Whether the last entry is a signature.
@@ -45,8 +51,35 @@ pub(super) struct Run {
     pub(super) read: Option<usize>,
     /// Offset of the first entry in the piece.
     pub(super) offset: usize,
-    pub(super) leaves: Vec<Digest>,
     pub(super) fold: Fold,
+    /// Where among the leaves of the stretch the first one stands.
+    first_leaf: usize,
+}
+
+/// Entries that were parsed and not hashed yet.
+#[derive(Default)]
+struct Unhashed<'p> {
+    entries: Vec<&'p [u8]>,
+    leaves: Vec<UnhashedLeaf>,
+    digests: Vec<Digest>,
+}
+
+impl Unhashed<'_> {
+    /// Appends the leaves, and forgets the entries.
+    fn hash(&mut self, leaves: &mut Vec<Digest>) {
+        hash_all(&self.entries, &mut self.digests);
+        for (leaf, digest) in self.leaves.iter_mut().zip(&self.digests) {
+            leaf.set_write_set_digest(digest);
+        }
+        let from = leaves.len();
+        hash_all(&self.leaves, leaves);
+        for (hashed, leaf) in leaves.iter_mut().skip(from).zip(&self.leaves) {
+            *hashed = leaf.digest().unwrap_or(*hashed);
+        }
+        self.entries.clear();
+        self.leaves.clear();
+        self.digests.clear();
+    }
 }
 
 /// What is looked for in a section walk.
@@ -70,9 +103,10 @@ impl Stretch {
     #[must_use]
     pub fn scan(piece: &[u8], stop: Option<Seqno>) -> Self {
         let mut stretch = Self::default();
+        let mut unhashed = Unhashed::default();
         let mut at = 0;
         while let Some(rest) = piece.get(at..).filter(|rest| !rest.is_empty()) {
-            match stretch.entry(rest, at, stop) {
+            match stretch.entry(rest, at, stop, &mut unhashed) {
                 Ok(length) => at += length,
                 Err((seqno, fault)) => {
                     stretch.fault = Some((at, seqno, fault));
@@ -80,14 +114,18 @@ impl Stretch {
                 }
             }
         }
+        unhashed.hash(&mut stretch.leaves);
+        stretch.fold();
         stretch
     }
 
-    fn entry(
+    /// Parses an entry, and hashes some if there are enough.
+    fn entry<'p>(
         &mut self,
-        rest: &[u8],
+        rest: &'p [u8],
         at: usize,
         stop: Option<Seqno>,
+        unhashed: &mut Unhashed<'p>,
     ) -> Result<usize, (Option<Seqno>, Fault)> {
         let head = EntryHead::parse(rest).map_err(|error| (None, layout(&error)))?;
         let seqno = head.seqno;
@@ -103,7 +141,9 @@ impl Stretch {
             let fault = Check::ChunkEnd.fault("flag 0x01 on another entry", "on a signature");
             return Err(located(fault));
         }
-        let leaf = head.leaf();
+        if unhashed.entries.len() == BATCH {
+            unhashed.hash(&mut self.leaves);
+        }
         if self.last.is_none() {
             (self.first, self.first_view) = (head.seqno, head.view);
         }
@@ -111,14 +151,12 @@ impl Stretch {
             self.runs.push(Run {
                 read: notice.watched.then_some(at),
                 offset: at,
-                leaves: Vec::new(),
                 fold: Fold::new(head.seqno),
+                first_leaf: self.leaves.len() + unhashed.entries.len(),
             });
         }
-        if let Some(run) = self.runs.last_mut() {
-            run.leaves.push(leaf);
-            run.fold.push(leaf);
-        }
+        unhashed.entries.push(head.bytes);
+        unhashed.leaves.push(head.unhashed_leaf());
         self.last = Some(head.id());
         self.ends_with_signature = notice.signature;
         Ok(head.bytes.len())
@@ -144,10 +182,27 @@ impl Stretch {
         Ok(())
     }
 
+    /// Folds the leaves of every run.
+    fn fold(&mut self) {
+        let mut end = self.leaves.len();
+        for run in self.runs.iter_mut().rev() {
+            let leaves = self.leaves.get(run.first_leaf..end).unwrap_or_default();
+            run.fold = Fold::of(run.fold.next(), leaves);
+            end = run.first_leaf;
+        }
+    }
+
+    /// The leaves of a run.
+    pub(super) fn leaves(&self, run: &Run) -> &[Digest] {
+        let behind = self.leaves.get(run.first_leaf..).unwrap_or_default();
+        let length = usize::try_from(run.fold.len()).unwrap_or(usize::MAX);
+        behind.get(..length).unwrap_or_default()
+    }
+
     /// Number of entries.
     #[must_use]
-    pub fn entries(&self) -> u64 {
-        self.runs.iter().map(|run| run.fold.len()).sum()
+    pub const fn entries(&self) -> u64 {
+        self.leaves.len() as u64
     }
 }
 

@@ -1,8 +1,7 @@
 //! The tree of a walk: its edge, and enough of what is behind it to compare serialised trees without hashing them again.
 
 use super::check::{Check, Fault};
-use super::scan::Run;
-use crate::frontier::Frontier;
+use crate::frontier::{Fold, Frontier};
 use crate::hash::Digest;
 use crate::id::Seqno;
 use crate::merkle::MerkleTree;
@@ -51,15 +50,16 @@ impl Tree {
         self.recent.get_or_insert_default().clear();
     }
 
-    pub(super) fn append(&mut self, run: &Run) {
-        for subtree in run.fold.subtrees() {
+    /// Appends leaves and what they fold to.
+    pub(super) fn append(&mut self, leaves: &[Digest], fold: &Fold) {
+        for subtree in fold.subtrees() {
             self.edge.append_subtree(*subtree);
         }
         let recent = self.recent.take();
         self.recent = recent
-            .filter(|recent| recent.len() + run.leaves.len() <= MOST_LEAVES)
+            .filter(|recent| recent.len() + leaves.len() <= MOST_LEAVES)
             .map(|mut recent| {
-                recent.extend_from_slice(&run.leaves);
+                recent.extend_from_slice(leaves);
                 recent
             });
     }

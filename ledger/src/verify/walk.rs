@@ -157,7 +157,7 @@ impl Walk {
                 offset: at(run.offset),
                 seqno: Some(self.next_seqno()),
             };
-            self.run(run, piece, &place, pending)
+            self.run(stretch, run, piece, &place, pending)
                 .map_err(|fault| Box::new(Located { place, fault }))?;
         }
         if let Some(last) = stretch.last {
@@ -297,6 +297,7 @@ impl Walk {
 
     fn run(
         &mut self,
+        stretch: &Stretch,
         run: &Run,
         piece: &[u8],
         place: &Place,
@@ -308,7 +309,7 @@ impl Walk {
         if let Some(offset) = run.read {
             self.read(&entry_at(piece, offset)?, place, pending)?;
         }
-        self.tree.append(run);
+        self.tree.append(stretch.leaves(run), &run.fold);
         Ok(())
     }
 
