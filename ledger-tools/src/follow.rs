@@ -16,10 +16,11 @@ use std::path::{Path, PathBuf};
 
 use ledger::{Checkpoint, ChunkName, MerkleTree, Report, Seqno, Walk};
 
+use crate::crew::walk_chunks;
 use crate::directory::{ChunkFile, chunk_files};
 use crate::error::AuditError;
 use crate::replay::{Replay, Transaction};
-use crate::verify::{VerifyOptions, walk_chunks};
+use crate::verify::VerifyOptions;
 
 /// How often a look begins again because a file was renamed under it.
 const ATTEMPTS: usize = 5;

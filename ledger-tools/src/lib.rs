@@ -14,6 +14,7 @@
 mod access;
 mod bundle;
 mod compare;
+mod crew;
 mod decrypt;
 mod directory;
 mod error;
