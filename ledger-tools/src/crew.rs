@@ -20,7 +20,7 @@ use crate::error::AuditError;
 /// Bytes of the ledger in memory at a time.
 const BUFFERED: usize = 16 << 20;
 /// Bytes that one thread looks at together, at most: they stay in the cache of its core.
-const LARGEST_PIECE: usize = 1 << 18;
+const LARGEST_PIECE: usize = 1 << 19;
 const MOST_WORKERS: usize = 32;
 
 /// Takes a walk through chunks, with every signature in them verified. The walk can go on behind them.

@@ -79,15 +79,18 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn u8(&mut self) -> Result<u8, ReadError> {
         self.array::<1>().map(|[b]| b)
     }
 
+    #[inline]
     pub(crate) fn u64(&mut self) -> Result<u64, ReadError> {
         self.array().map(u64::from_le_bytes)
     }
 
     /// `vec(b)`: a `u64` length, then the bytes.
+    #[inline]
     pub(crate) fn vec(&mut self) -> Result<&'a [u8], ReadError> {
         let len = self.u64()?;
         self.take(len)

@@ -267,6 +267,7 @@ impl<'a> Entry<'a> {
     ///
     /// # Errors
     /// [`EntryError::Read`] when the header or the entry is cut short.
+    #[inline]
     pub fn length(bytes: &[u8]) -> Result<usize, EntryError> {
         let mut cursor = Cursor::new(bytes);
         let [_, _, size @ ..] = cursor.array::<8>()?;
@@ -302,6 +303,7 @@ impl<'a> EntryHead<'a> {
     ///
     /// # Errors
     /// See [`EntryError`].
+    #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, EntryError> {
         let length = Entry::length(bytes)?;
         let bytes = bytes.get(..length).unwrap_or(bytes);
@@ -374,20 +376,15 @@ impl<'a> EntryHead<'a> {
 
     /// Its leaf, for who hashes many entries together.
     pub(crate) fn unhashed_leaf(&self) -> UnhashedLeaf {
-        let mut leaf = UnhashedLeaf {
-            parts: [[0; 32]; 3],
-            count: 1,
+        let (second, third, count) = match (&self.commit_evidence_digest, &self.claims_digest) {
+            (Some(evidence), Some(claims)) => (evidence.0, claims.0, 3),
+            (Some(other), None) | (None, Some(other)) => (other.0, [0; 32], 2),
+            (None, None) => ([0; 32], [0; 32], 1),
         };
-        for digest in [&self.commit_evidence_digest, &self.claims_digest]
-            .into_iter()
-            .flatten()
-        {
-            if let Some(part) = leaf.parts.get_mut(leaf.count) {
-                *part = digest.0;
-                leaf.count += 1;
-            }
+        UnhashedLeaf {
+            parts: [[0; 32], second, third],
+            count,
         }
-        leaf
     }
 
     /// Whether there is a private domain.
