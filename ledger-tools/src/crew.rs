@@ -76,7 +76,7 @@ pub(crate) fn walk_chunks(
 /// What the walk does next, in the order of the ledger.
 enum Step {
     Begin(ChunkName),
-    Piece(Piece, Stretch),
+    Piece(Box<(Piece, Stretch)>),
     End {
         offset: u64,
         finished: bool,
@@ -252,7 +252,7 @@ fn work(board: &Board, files: &Mutex<Reading<'_>>, stop: Option<Seqno>, results:
                 match read {
                     Read::Piece => {
                         let stretch = Stretch::scan(piece.bytes(), stop);
-                        Done::Step(number, Step::Piece(piece, stretch))
+                        Done::Step(number, Step::Piece(Box::new((piece, stretch))))
                     }
                     Read::Step(step) => {
                         board.free(piece);
@@ -320,7 +320,10 @@ impl Crew<'_, '_> {
                 self.chunk = name;
                 Ok(self.walk.begin_chunk(&name)?)
             }
-            Step::Piece(piece, stretch) => self.piece(piece, &stretch),
+            Step::Piece(scanned) => {
+                let (piece, stretch) = *scanned;
+                self.piece(piece, &stretch)
+            }
             Step::End {
                 offset,
                 finished,
