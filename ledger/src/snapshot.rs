@@ -118,37 +118,54 @@ pub fn encode_snapshot(
         .flat_map(|first| first.0.to_le_bytes())
         .collect();
     put_vec(&mut bytes, &history);
-    put_sections(&mut maps, true, &mut bytes);
+    put_sections(&maps, true, &mut bytes);
     let private_at = bytes.len();
-    put_sections(&mut maps, false, &mut bytes);
+    put_sections(&maps, false, &mut bytes);
     seal(&mut bytes, private_at, snapshot_iv(point.seqno), 0, secret)?;
     Ok(bytes)
 }
 
-fn put_sections(maps: &mut [SnapshotMap<'_>], public: bool, out: &mut Vec<u8>) {
-    for map in maps.iter_mut().filter(|map| is_public(map.name) == public) {
+fn put_sections(maps: &[SnapshotMap<'_>], public: bool, out: &mut Vec<u8>) {
+    for map in maps.iter().filter(|map| is_public(map.name) == public) {
         put_vec(out, map.name.as_bytes());
         out.extend_from_slice(&map.version.0.to_le_bytes());
-        map.rows.sort_by_key(|(key, ..)| (key_order(key), *key));
-        let mut body = Vec::new();
-        for (key, value, version) in &map.rows {
-            put_vec(&mut body, key);
-            pad(&mut body);
-            body.extend_from_slice(&(8 + value.len() as u64).to_le_bytes());
-            body.extend_from_slice(&version.0.to_le_bytes());
-            body.extend_from_slice(value);
-            pad(&mut body);
+        let rows = in_order(&map.rows);
+        let length: usize = rows.iter().map(|(_, row)| encoded_length(row)).sum();
+        // A service's tables are most of its memory: rows go to their place at once.
+        out.reserve(8 + length);
+        out.extend_from_slice(&(length as u64).to_le_bytes());
+        for (_, (key, value, version)) in rows {
+            put_vec(out, key);
+            put_padding(out, 8 + key.len());
+            out.extend_from_slice(&(8 + value.len() as u64).to_le_bytes());
+            out.extend_from_slice(&version.0.to_le_bytes());
+            out.extend_from_slice(value);
+            put_padding(out, value.len());
         }
-        put_vec(out, &body);
     }
 }
 
-/// To a multiple of eight bytes.
-fn pad(body: &mut Vec<u8>) {
-    body.resize(body.len().next_multiple_of(8), 0);
+/// Rows are in the order of a number. Of equal ones any order is valid; here it is that of the keys.
+fn in_order<'m, 'a>(rows: &'m [SnapshotRow<'a>]) -> Vec<(u32, &'m SnapshotRow<'a>)> {
+    // The number is made once for each row: sorting looks at it many times.
+    let mut rows: Vec<_> = rows.iter().map(|row| (key_order(row.0), row)).collect();
+    rows.sort_unstable_by(|(a, (one, ..)), (b, (other, ..))| {
+        a.cmp(b).then_with(|| one.cmp(other))
+    });
+    rows
 }
 
-/// Rows are in the order of this number. Of equal ones any order is valid; here it is that of the keys.
+/// Length of a row with its paddings.
+const fn encoded_length((key, value, _): &SnapshotRow<'_>) -> usize {
+    (8 + key.len()).next_multiple_of(8) + 16 + value.len().next_multiple_of(8)
+}
+
+/// After so many bytes, to a multiple of eight.
+fn put_padding(out: &mut Vec<u8>, length: usize) {
+    out.resize(out.len() + length.next_multiple_of(8) - length, 0);
+}
+
+/// The place of a row among the others.
 fn key_order(key: &[u8]) -> u32 {
     let mut hasher = SipHasher24::new_with_keys(0x7720_796f_726c_694b, 0x2165_7265_6820_7361);
     hasher.write(key);
