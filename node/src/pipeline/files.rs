@@ -23,6 +23,8 @@ pub struct Files {
 struct OpenChunk {
     file: Arc<dyn DiskFile>,
     builder: ChunkBuilder,
+    /// Bytes of a failed attempt may lie behind the end.
+    untidy: bool,
 }
 
 /// Where entries stand that were written together.
@@ -125,12 +127,14 @@ impl Files {
             return Err(io::Error::other("no open chunk"));
         };
         let start = chunk.builder.size();
-        // Bytes of a failed attempt may lie behind the end.
-        chunk.file.set_length(start)?;
+        if chunk.untidy {
+            chunk.file.set_length(start)?;
+        }
         let mut bytes = Vec::with_capacity(entries.iter().map(Vec::len).sum());
         entries
             .iter()
             .for_each(|entry| bytes.extend_from_slice(entry));
+        chunk.untidy = true;
         chunk.file.write_at(start, &bytes)?;
         chunk.file.sync()?;
 
@@ -142,6 +146,7 @@ impl Files {
                 offset.ok_or_else(|| io::Error::other("a chunk of 4 GiB cannot be finished"))?,
             );
         }
+        chunk.untidy = false;
         self.since_chunk += bytes.len() as u64;
         Ok(Places {
             file: Arc::clone(&chunk.file),
@@ -207,6 +212,7 @@ impl Files {
         Ok(OpenChunk {
             file,
             builder: ChunkBuilder::new(first),
+            untidy: false,
         })
     }
 
