@@ -149,9 +149,7 @@ fn put_sections(maps: &[SnapshotMap<'_>], public: bool, out: &mut Vec<u8>) {
 fn in_order<'m, 'a>(rows: &'m [SnapshotRow<'a>]) -> Vec<(u32, &'m SnapshotRow<'a>)> {
     // The number is made once for each row: sorting looks at it many times.
     let mut rows: Vec<_> = rows.iter().map(|row| (key_order(row.0), row)).collect();
-    rows.sort_unstable_by(|(a, (one, ..)), (b, (other, ..))| {
-        a.cmp(b).then_with(|| one.cmp(other))
-    });
+    rows.sort_unstable_by(|(a, (one, ..)), (b, (other, ..))| a.cmp(b).then_with(|| one.cmp(other)));
     rows
 }
 

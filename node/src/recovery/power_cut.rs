@@ -164,7 +164,7 @@ async fn failed_writes_and_syncs_are_not_acknowledged_and_lose_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_stops_acknowledging_until_there_is_space() {
     // From some operation on nothing can be written for a while.
-    let full: BTreeMap<usize, Fault> = (40..70).map(|n| (n, Fault::Refused)).collect();
+    let full: BTreeMap<usize, Fault> = (25..55).map(|n| (n, Fault::Refused)).collect();
     let run = run_with_chunks(full, 3, 16, 1 << 20).await;
     assert!(
         run.refused > 0,
