@@ -1,6 +1,8 @@
 //! The OpenAPI document, and that answers are what it says: [`check`] looks at every answer in these tests.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -60,35 +62,75 @@ fn every_operation_says_what_it_answers() {
     assert!(silent.is_empty(), "{silent:#?}");
 }
 
-/// Codes that no request provokes on a host in memory: a failure of ours; a system without randomness, another content type than JSON, and
-/// ledger files that are missing, which tests of their own provoke.
-const NOT_PROVOKED: [&str; 4] = [
-    "ChallengesNotAvailable",
-    "InternalError",
-    "TransactionNotKept",
-    "UnsupportedContentType",
+/// Codes that no request provokes on a host in memory, and the tests that provoke them.
+const ELSEWHERE: [(&str, &str); 3] = [
+    ("ChallengesNotAvailable", include_str!("../freshness.rs")),
+    (
+        "TransactionNotKept",
+        include_str!("../../../tests/tests/hosted/recovery_history.rs"),
+    ),
+    (
+        "UnsupportedContentType",
+        include_str!("../../../tests/tests/hosted/misuse.rs"),
+    ),
 ];
 
-#[test]
-fn every_code_of_the_description_is_provoked_by_a_scenario() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests");
-    let scenarios: String = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
-        .collect();
+/// The codes of the description; a failure of ours is not to be provoked.
+fn described_codes() -> BTreeSet<&'static str> {
     let endpoints = DESCRIBED.router.endpoints().iter();
     let described = endpoints.flat_map(|endpoint| &endpoint.description.refusals);
     let codes: BTreeSet<_> = described
         .chain(&COMMON_REFUSALS)
         .map(|(_, code)| *code)
-        .filter(|code| !NOT_PROVOKED.contains(code))
+        .filter(|code| *code != "InternalError")
         .collect();
     assert!(codes.len() > 60, "{codes:?}");
-    let silent: Vec<_> = codes
+    codes
+}
+
+/// Whether each was answered is seen when all scenarios have run: [`every_code_of_the_description_was_answered`].
+#[test]
+fn every_code_of_the_description_is_named_by_a_scenario() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests");
+    let scenarios: String = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
+        .collect();
+    let elsewhere: BTreeMap<_, _> = ELSEWHERE.into();
+    let silent: Vec<_> = described_codes()
         .into_iter()
-        .filter(|code| !scenarios.contains(&format!("\"{code}\"")))
+        .filter(|code| {
+            let tests = elsewhere.get(code).copied().unwrap_or(&scenarios);
+            !tests.contains(&format!("\"{code}\""))
+        })
         .collect();
     assert!(silent.is_empty(), "no scenario provokes {silent:?}");
+}
+
+/// The file that [`check`] adds each code to which a scenario was answered with.
+const ANSWERED: &str = "CLEANROOM_CODES";
+
+fn note_answered(code: &str) {
+    let Some(file) = std::env::var_os(ANSWERED) else {
+        return;
+    };
+    let file = OpenOptions::new().create(true).append(true).open(file);
+    file.unwrap()
+        .write_all(format!("{code}\n").as_bytes())
+        .unwrap();
+}
+
+#[test]
+#[ignore = "asked by .ci/run about the scenarios that ran before"]
+fn every_code_of_the_description_was_answered() {
+    let answered = std::fs::read_to_string(std::env::var_os(ANSWERED).unwrap()).unwrap();
+    let answered: BTreeSet<_> = answered.lines().collect();
+    let elsewhere: BTreeMap<_, _> = ELSEWHERE.into();
+    let silent: Vec<_> = described_codes()
+        .into_iter()
+        .filter(|code| !answered.contains(code) && !elsewhere.contains_key(code))
+        .collect();
+    assert!(silent.is_empty(), "no scenario was answered {silent:?}");
 }
 
 #[test]
@@ -174,6 +216,7 @@ pub(super) fn check(verb: Verb, target: &str, body: &[u8], reply: &Reply) {
             .chain(&COMMON_REFUSALS)
             .any(|(status, known)| *status == reply.status && code == *known);
         assert!(known, "{name}: undescribed refusal {} {code}", reply.status);
+        note_answered(code.as_str().unwrap());
         return;
     }
     let answer = &operation["responses"][reply.status.to_string()];
