@@ -8,7 +8,7 @@ use std::io::{PipeReader, PipeWriter};
 use std::time::{Duration, Instant};
 
 use constitution::{
-    Engine, InProcess, Kv, Limits, MemoryKv, NoEffects, Vote, default_module, worker,
+    Case, Engine, InProcess, Kv, Limits, MemoryKv, NoEffects, Vote, default_module, worker,
 };
 use serde_json::json;
 
@@ -100,9 +100,13 @@ fn time(mut run: impl FnMut()) -> Duration {
 fn resolve(engine: &mut dyn Engine, kv: &mut MemoryKv, votes: &[Vote]) {
     let module = default_module();
     let proposal = contract(usize::MAX);
-    engine
-        .resolve(&module, &proposal, &member(0), votes, "new", kv)
-        .unwrap();
+    let case = Case {
+        proposal: &proposal,
+        proposer_id: &member(0),
+        votes,
+        proposal_id: "new",
+    };
+    engine.resolve(&module, &case, kv).unwrap();
 }
 
 fn piped() -> worker::Client<PipeReader, PipeWriter> {

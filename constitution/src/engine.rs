@@ -68,6 +68,19 @@ pub struct Vote {
     pub vote: bool,
 }
 
+/// A proposal and the votes on it, as a constitution is asked what they come to.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// The text of the proposal.
+    pub proposal: &'a str,
+    /// Hexadecimal id of the member who made it.
+    pub proposer_id: &'a str,
+    /// The votes.
+    pub votes: &'a [Vote],
+    /// The id of the proposal.
+    pub proposal_id: &'a str,
+}
+
 /// What a ballot answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ballot {
@@ -134,20 +147,10 @@ pub trait Engine {
     fn resolve(
         &mut self,
         constitution: &str,
-        proposal: &str,
-        proposer_id: &str,
-        votes: &[Vote],
-        proposal_id: &str,
+        case: &Case<'_>,
         kv: &mut dyn Kv,
     ) -> Result<ProposalState, EngineError> {
-        let request = Request::resolve(
-            Entry::Resolve,
-            constitution,
-            proposal,
-            proposer_id,
-            votes,
-            proposal_id,
-        );
+        let request = Request::resolve(Entry::Resolve, constitution, case);
         match self.run(request, Host::read_only(kv))? {
             Returned::Text(Some(state)) => ProposalState::returned(&state),
             other => Err(other.unexpected()),
@@ -162,20 +165,10 @@ pub trait Engine {
     fn resolve_explained(
         &mut self,
         constitution: &str,
-        proposal: &str,
-        proposer_id: &str,
-        votes: &[Vote],
-        proposal_id: &str,
+        case: &Case<'_>,
         kv: &mut dyn Kv,
     ) -> Result<Resolution, EngineError> {
-        let request = Request::resolve(
-            Entry::ResolveExplained,
-            constitution,
-            proposal,
-            proposer_id,
-            votes,
-            proposal_id,
-        );
+        let request = Request::resolve(Entry::ResolveExplained, constitution, case);
         match self.run(request, Host::read_only(kv))? {
             Returned::Resolution(state, explanation) => Ok(Resolution {
                 state: ProposalState::returned(&state)?,
@@ -193,20 +186,10 @@ pub trait Engine {
     fn explain(
         &mut self,
         constitution: &str,
-        proposal: &str,
-        proposer_id: &str,
-        votes: &[Vote],
-        proposal_id: &str,
+        case: &Case<'_>,
         kv: &mut dyn Kv,
     ) -> Result<Option<String>, EngineError> {
-        let request = Request::resolve(
-            Entry::Explain,
-            constitution,
-            proposal,
-            proposer_id,
-            votes,
-            proposal_id,
-        );
+        let request = Request::resolve(Entry::Explain, constitution, case);
         match self.run(request, Host::read_only(kv))? {
             Returned::Text(text) => Ok(text),
             other => Err(other.unexpected()),

@@ -4,7 +4,7 @@
 //! checks every request itself: a worker whose engine was subverted gets no further than the script was allowed to.
 
 use crate::access::Access;
-use crate::engine::{Ballot, ConsoleLevel, Validation, Vote};
+use crate::engine::{Ballot, Case, ConsoleLevel, Validation, Vote};
 use crate::error::EngineError;
 use crate::store::{Effects, Kv};
 
@@ -75,19 +75,13 @@ impl Request {
         }
     }
 
-    pub(crate) fn resolve(
-        entry: Entry,
-        constitution: &str,
-        proposal: &str,
-        proposer_id: &str,
-        votes: &[Vote],
-        proposal_id: &str,
-    ) -> Self {
-        let mut request = Self::constitution(entry, constitution, [proposal, proposer_id]);
-        request.arguments.push(Argument::Votes(votes.to_vec()));
-        request
-            .arguments
-            .push(Argument::Text(proposal_id.to_owned()));
+    pub(crate) fn resolve(entry: Entry, constitution: &str, case: &Case<'_>) -> Self {
+        let texts = [case.proposal, case.proposer_id];
+        let mut request = Self::constitution(entry, constitution, texts);
+        request.arguments.extend([
+            Argument::Votes(case.votes.to_vec()),
+            Argument::Text(case.proposal_id.to_owned()),
+        ]);
         request
     }
 }

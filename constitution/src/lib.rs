@@ -5,7 +5,7 @@
 //! a [`worker::serve`] loop in a child process, which is what a server should use (see [`worker`] for why).
 //!
 //! ```
-//! use constitution::{Engine, InProcess, Limits, MemoryKv, ProposalState};
+//! use constitution::{Case, Engine, InProcess, Limits, MemoryKv, ProposalState};
 //!
 //! let module = "export function validate(input) { return {valid: true}; }
 //!               export function resolve(proposal, proposerId, votes) { return 'Open'; }
@@ -13,7 +13,8 @@
 //! let mut engine = InProcess::new(Limits::default());
 //! let mut kv = MemoryKv::default();
 //! assert!(engine.validate(module, r#"{"actions":[]}"#, &mut kv)?.valid);
-//! let state = engine.resolve(module, r#"{"actions":[]}"#, "proposer", &[], "id", &mut kv)?;
+//! let case = Case { proposal: r#"{"actions":[]}"#, proposer_id: "proposer", votes: &[], proposal_id: "id" };
+//! let state = engine.resolve(module, &case, &mut kv)?;
 //! assert_eq!(state, ProposalState::Open);
 //! # Ok::<(), constitution::EngineError>(())
 //! ```
@@ -47,7 +48,7 @@ pub mod worker;
 
 pub use access::{Access, Permission, ReservedTable};
 pub use engine::{
-    Ballot, ConsoleLevel, Engine, Irregularity, ProposalState, Resolution, Validation, Vote,
+    Ballot, Case, ConsoleLevel, Engine, Irregularity, ProposalState, Resolution, Validation, Vote,
 };
 pub use error::{EngineError, Failure, Phase, TIMED_OUT};
 pub use in_process::InProcess;

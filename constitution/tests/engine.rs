@@ -5,8 +5,8 @@ mod common;
 
 use common::{engines, tight};
 use constitution::{
-    Effects, Engine, EngineError, Failure, Irregularity, Kv, Limits, MemoryKv, NoEffects, Phase,
-    ProposalState, TIMED_OUT, Vote,
+    Case, Effects, Engine, EngineError, Failure, Irregularity, Kv, Limits, MemoryKv, NoEffects,
+    Phase, ProposalState, TIMED_OUT, Vote,
 };
 
 /// Runs `body` as `validate` and gives back its description.
@@ -82,6 +82,15 @@ fn validation_that_throws_says_why() {
     }
 }
 
+fn case(votes: &[Vote]) -> Case<'_> {
+    Case {
+        proposal: "p",
+        proposer_id: "m0",
+        votes,
+        proposal_id: "id",
+    }
+}
+
 #[test]
 fn resolve_gets_its_arguments_and_answers_a_state() {
     let module = "export function resolve(proposal, proposerId, votes, proposalId) {
@@ -95,14 +104,14 @@ fn resolve_gets_its_arguments_and_answers_a_state() {
     });
     for (name, mut engine) in engines(Limits::default()) {
         let mut kv = MemoryKv::default();
-        let state = engine.resolve(module, "p", "m0", &votes, "id", &mut kv);
+        let state = engine.resolve(module, &case(&votes), &mut kv);
         assert_eq!(state.unwrap(), ProposalState::Accepted, "{name}");
         for (value, state) in [
             ("Open", ProposalState::Open),
             ("Rejected", ProposalState::Rejected),
         ] {
             let module = format!("export function resolve() {{ return '{value}'; }}");
-            let got = engine.resolve(&module, "p", "m0", &[], "id", &mut kv);
+            let got = engine.resolve(&module, &case(&[]), &mut kv);
             assert_eq!(got.unwrap(), state, "{name}");
             assert_eq!(state.as_str(), value);
         }
@@ -115,7 +124,7 @@ fn resolve_with_another_value_fails_the_proposal() {
         for (value, text) in [("'open'", "open"), ("undefined", "undefined"), ("7", "7")] {
             let module = format!("export function resolve() {{ return {value}; }}");
             let error = engine
-                .resolve(&module, "p", "m0", &[], "id", &mut MemoryKv::default())
+                .resolve(&module, &case(&[]), &mut MemoryKv::default())
                 .unwrap_err();
             let failure = error.failure(Phase::Resolve).unwrap();
             assert_eq!(
@@ -135,7 +144,7 @@ fn failures_carry_ccf_prefixes() {
     for (name, mut engine) in engines(Limits::default()) {
         let module = "export function resolve() { throw new Error('Resolve message'); }";
         let error = engine
-            .resolve(module, "p", "m", &[], "id", &mut MemoryKv::default())
+            .resolve(module, &case(&[]), &mut MemoryKv::default())
             .unwrap_err();
         let failure = error.failure(Phase::Resolve).unwrap();
         assert_eq!(
@@ -419,7 +428,7 @@ fn a_resolution_may_be_explained() {
     for (name, mut engine) in engines(tight()) {
         for (module, state, explanation) in &cases {
             let got = engine
-                .resolve_explained(module, "p", "m0", &[], "id", &mut MemoryKv::default())
+                .resolve_explained(module, &case(&[]), &mut MemoryKv::default())
                 .unwrap_or_else(|error| panic!("{name} {module}: {error:?}"));
             assert_eq!(got.state, *state, "{name} {module}");
             assert_eq!(got.explanation.as_deref(), *explanation, "{name} {module}");
@@ -431,7 +440,7 @@ fn a_resolution_may_be_explained() {
             ("export function resolve() { return 'open' }", "BadReturn"),
         ] {
             let error = engine
-                .resolve_explained(module, "p", "m0", &[], "id", &mut MemoryKv::default())
+                .resolve_explained(module, &case(&[]), &mut MemoryKv::default())
                 .unwrap_err();
             assert_eq!(error.code(), code, "{name} {module}");
         }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use common::engines;
 use constitution::{
-    Engine, EngineError, Kv, Limits, MemoryKv, NoEffects, Phase, ProposalState, Vote,
+    Case, Engine, EngineError, Kv, Limits, MemoryKv, NoEffects, Phase, ProposalState, Vote,
 };
 use serde_json::{Value, json};
 
@@ -146,9 +146,13 @@ fn d32_samples_resolve_by_their_rules() {
         for (resolve, proposal, ballots, want) in &cases {
             let text = sample(&folder, resolve, &[]);
             let mut kv = consortium(3, &[]);
-            let got = engine
-                .resolve(&text, proposal, "m0", &votes(ballots), "id", &mut kv)
-                .unwrap();
+            let case = Case {
+                proposal,
+                proposer_id: "m0",
+                votes: &votes(ballots),
+                proposal_id: "id",
+            };
+            let got = engine.resolve(&text, &case, &mut kv).unwrap();
             assert_eq!(got, *want, "{name} {resolve} {ballots:?}");
         }
     }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::messages::{FromWorker, decode_call, decode_from_worker, encode_from_worker};
 use super::{Client, MAX_FRAME_BYTES, frame, serve};
 use crate::host::{Ask, Effect, Returned};
-use crate::{Effects, Engine, EngineError, Kv, Limits, MemoryKv, NoEffects, ProposalState};
+use crate::{Case, Effects, Engine, EngineError, Kv, Limits, MemoryKv, NoEffects, ProposalState};
 
 /// The frames a worker sends, whatever it is asked.
 fn says(messages: &[FromWorker]) -> Vec<u8> {
@@ -23,7 +23,13 @@ fn client(bytes: Vec<u8>) -> Client<Cursor<Vec<u8>>, std::io::Sink> {
 }
 
 fn resolve(bytes: Vec<u8>, kv: &mut MemoryKv) -> Result<ProposalState, EngineError> {
-    client(bytes).resolve("", "{}", "proposer", &[], "id", kv)
+    let case = Case {
+        proposal: "{}",
+        proposer_id: "proposer",
+        votes: &[],
+        proposal_id: "id",
+    };
+    client(bytes).resolve("", &case, kv)
 }
 
 fn accepted() -> FromWorker {

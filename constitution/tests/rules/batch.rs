@@ -1,6 +1,6 @@
 //! Many questions to the constitution in one call: a call costs a fresh engine, a question does not.
 
-use constitution::{Engine, InProcess, Limits, MemoryKv};
+use constitution::{Case, Engine, InProcess, Limits, MemoryKv};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -70,9 +70,15 @@ impl Batch {
     }
 
     fn call(&mut self, input: &Value, kv: &mut MemoryKv) -> Value {
+        let case = Case {
+            proposal: &input.to_string(),
+            proposer_id: "",
+            votes: &[],
+            proposal_id: "",
+        };
         let answer = self
             .engine
-            .explain(&self.module, &input.to_string(), "", &[], "", kv)
+            .explain(&self.module, &case, kv)
             .unwrap()
             .unwrap();
         serde_json::from_str(&answer).unwrap()

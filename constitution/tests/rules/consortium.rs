@@ -9,7 +9,7 @@ use aws_lc_rs::signature::{KeyPair as _, RsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use constitution::{
-    Effects, Engine, EngineError, InProcess, Kv, Limits, MemoryKv, ProposalState, Vote,
+    Case, Effects, Engine, EngineError, InProcess, Kv, Limits, MemoryKv, ProposalState, Vote,
     default_module,
 };
 use serde_json::{Value, json};
@@ -181,27 +181,18 @@ impl Consortium {
                 vote: *vote,
             })
             .collect();
-        let (proposer, proposal_id) = (id(proposer), "new");
+        let case = Case {
+            proposal: text,
+            proposer_id: &id(proposer),
+            votes: &votes,
+            proposal_id: "new",
+        };
         let mut engine = self.engine.borrow_mut();
         let state = engine
-            .resolve(
-                &self.constitution,
-                text,
-                &proposer,
-                &votes,
-                proposal_id,
-                &mut self.kv,
-            )
+            .resolve(&self.constitution, &case, &mut self.kv)
             .unwrap();
         let explained = engine
-            .explain(
-                &self.constitution,
-                text,
-                &proposer,
-                &votes,
-                proposal_id,
-                &mut self.kv,
-            )
+            .explain(&self.constitution, &case, &mut self.kv)
             .unwrap()
             .unwrap();
         let explained: Value = serde_json::from_str(&explained).unwrap();

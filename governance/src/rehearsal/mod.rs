@@ -14,7 +14,9 @@ mod tables;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use constitution::{Engine, EngineError, InProcess, Kv, KvError, Limits, ProposalState, Vote};
+use constitution::{
+    Case, Engine, EngineError, InProcess, Kv, KvError, Limits, ProposalState, Vote,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -320,27 +322,29 @@ impl<'a> Stage<'a> {
         Ok(active)
     }
 
-    fn resolve(&mut self, votes: &[Vote]) -> Result<ProposalState, RehearsalError> {
-        let state = self.engine.resolve(
-            &self.constitution,
-            self.text,
-            self.proposer,
+    /// The proposal with these votes.
+    fn case<'v>(&self, votes: &'v [Vote]) -> Case<'v>
+    where
+        'a: 'v,
+    {
+        Case {
+            proposal: self.text,
+            proposer_id: self.proposer,
             votes,
-            self.id,
-            &mut self.overlay,
-        )?;
-        Ok(state)
+            proposal_id: self.id,
+        }
+    }
+
+    fn resolve(&mut self, votes: &[Vote]) -> Result<ProposalState, RehearsalError> {
+        let case = self.case(votes);
+        let (constitution, kv) = (&self.constitution, &mut self.overlay);
+        Ok(self.engine.resolve(constitution, &case, kv)?)
     }
 
     fn explain(&mut self, votes: &[Vote]) -> Result<Explanation, RehearsalError> {
-        let told = self.engine.explain(
-            &self.constitution,
-            self.text,
-            self.proposer,
-            votes,
-            self.id,
-            &mut self.overlay,
-        )?;
+        let case = self.case(votes);
+        let (constitution, kv) = (&self.constitution, &mut self.overlay);
+        let told = self.engine.explain(constitution, &case, kv)?;
         if let Some(explanation) = told.and_then(|json| serde_json::from_str(&json).ok()) {
             return Ok(explanation);
         }

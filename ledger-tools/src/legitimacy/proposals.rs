@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use constitution::{Engine, Limits, Phase, Vote};
+use constitution::{Case, Engine, Limits, Phase, Vote};
 use ledger::{Digest, GovernanceMessage, MerkleTree, SINGLE_KEY, Seqno};
 use serde::Deserialize;
 
@@ -410,17 +410,16 @@ fn resolve(
             vote: *vote,
         })
         .collect();
+    let case = Case {
+        proposal: decision.text,
+        proposer_id: &info.proposer_id,
+        votes: &list,
+        proposal_id: decision.id,
+    };
     let constitution = constitution(bench.tables)?;
     let state = bench
         .engine
-        .resolve(
-            &constitution,
-            decision.text,
-            &info.proposer_id,
-            &list,
-            decision.id,
-            draft,
-        )
+        .resolve(&constitution, &case, draft)
         .map_err(|e| Rule::Scripts.broken(e.to_string(), "a proposal that can be resolved"))?;
     Ok(state.as_str().to_owned())
 }

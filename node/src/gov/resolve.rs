@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ccf_rs::{Context, Error, Result, Singleton, WriteContext};
-use constitution::{Ballot, Engine, EngineError, Limits, Phase, Resolution, Vote};
+use constitution::{Ballot, Case, Engine, EngineError, Limits, Phase, Resolution, Vote};
 use serde_json::Value as JsonValue;
 
 use super::Governance;
@@ -83,15 +83,14 @@ pub(super) fn resolve(
             vote: *vote,
         })
         .collect();
+    let case = Case {
+        proposal: decision.text,
+        proposer_id: &info.proposer_id,
+        votes: &list,
+        proposal_id: decision.id,
+    };
     let result = call(&mut lease, ctx, |engine, kv| {
-        engine.resolve_explained(
-            decision.constitution,
-            decision.text,
-            &info.proposer_id,
-            &list,
-            decision.id,
-            kv,
-        )
+        engine.resolve_explained(decision.constitution, &case, kv)
     })?;
     let Resolution { state, explanation } =
         result.map_err(|error| outcome_failed(&error, Phase::Resolve))?;

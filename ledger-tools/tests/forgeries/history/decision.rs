@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use constitution::{Engine as _, InProcess, Limits, ProposalState, Vote};
+use constitution::{Case, Engine as _, InProcess, Limits, ProposalState, Vote};
 use ledger::{SINGLE_KEY, WriteSet};
 use serde_json::{Value, json};
 
@@ -38,16 +38,13 @@ impl History {
                 vote: voted.vote,
             }));
         }
-        let state = engine
-            .resolve(
-                &constitution,
-                &text,
-                &proposer,
-                &votes,
-                proposal,
-                &mut pending,
-            )
-            .unwrap();
+        let case = Case {
+            proposal: &text,
+            proposer_id: &proposer,
+            votes: &votes,
+            proposal_id: proposal,
+        };
+        let state = engine.resolve(&constitution, &case, &mut pending).unwrap();
         info["state"] = json!(state.as_str());
         if state != ProposalState::Open {
             self.prune(&mut pending.set, proposal);
