@@ -1,13 +1,13 @@
 //! `docs/conformance.md` and `docs/ledger-conformance.md` name tests that exist, and leave none out.
-#![allow(clippy::unwrap_used, missing_docs)]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+
+use crate::names::tests;
 
 /// The checklist of CCF's interface, and its lines.
-const INTERFACE: (&str, u32) = (include_str!("../../docs/conformance.md"), 50);
+const INTERFACE: (&str, u32) = (include_str!("../../../docs/conformance.md"), 50);
 /// The checklist of the ledger format.
-const LEDGER: (&str, u32) = (include_str!("../../docs/ledger-conformance.md"), 43);
+const LEDGER: (&str, u32) = (include_str!("../../../docs/ledger-conformance.md"), 43);
 
 /// The table: line number to the tests named and what else is said.
 fn table(page: &str) -> BTreeMap<u32, (BTreeSet<String>, String)> {
@@ -33,47 +33,6 @@ fn table(page: &str) -> BTreeMap<u32, (BTreeSet<String>, String)> {
         Some((number, (names, words)))
     });
     rows.collect()
-}
-
-fn sources(folder: &Path, all: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if path.is_dir() {
-            if name != "target" && !name.starts_with('.') {
-                sources(&path, all);
-            }
-        } else if name.ends_with(".rs") {
-            all.push(path);
-        }
-    }
-}
-
-/// Names of all tests of the repository.
-fn tests() -> BTreeSet<String> {
-    let mut files = Vec::new();
-    sources(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join(".."),
-        &mut files,
-    );
-    let mut names = BTreeSet::new();
-    for file in files {
-        let text = std::fs::read_to_string(file).unwrap();
-        let mut is_test = false;
-        for line in text.lines().map(str::trim) {
-            if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
-                is_test = true;
-            } else if let Some((_, rest)) = line
-                .split_once("fn ")
-                // Those of both hosts are functions of one.
-                .filter(|(_, rest)| is_test || rest.contains("(host: &Host)"))
-            {
-                names.insert(rest.split('(').next().unwrap().to_owned());
-                is_test = false;
-            }
-        }
-    }
-    names
 }
 
 #[test]

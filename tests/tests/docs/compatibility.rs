@@ -1,9 +1,6 @@
 //! The table of weaknesses in `docs/compatibility.md` is complete and names tests that exist.
-#![allow(clippy::unwrap_used, missing_docs)]
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
+use crate::names::tests;
 
 /// The items of the specifications, in their order: numbers that were never given are left out.
 fn items() -> Vec<String> {
@@ -41,41 +38,9 @@ fn table(page: &str) -> Vec<Row<'_>> {
         .collect()
 }
 
-/// Names of all test functions of the workspace.
-fn tests() -> BTreeSet<String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut names = BTreeSet::new();
-    let mut folders = vec![root];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if path.is_dir() && name != "target" && !name.starts_with('.') {
-                folders.push(path);
-            } else if name.ends_with(".rs") {
-                names.extend(tests_in(&fs::read_to_string(&path).unwrap()));
-            }
-        }
-    }
-    names
-}
-
-/// Functions behind an attribute `#[test]`.
-fn tests_in(source: &str) -> Vec<String> {
-    let source = source.replace("#[tokio::test]", "#[test]");
-    let after = source.split("#[test]").skip(1);
-    after
-        .filter_map(|text| {
-            let (_, text) = text.split_once("fn ")?;
-            let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
-            Some(text[..end].to_owned())
-        })
-        .collect()
-}
-
 #[test]
 fn every_weakness_has_its_line_and_its_tests_exist() {
-    let rows = table(include_str!("../../docs/compatibility.md"));
+    let rows = table(include_str!("../../../docs/compatibility.md"));
     let listed: Vec<&str> = rows.iter().map(|row| row.item).collect();
     assert_eq!(listed, items());
     let known = tests();
