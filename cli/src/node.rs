@@ -6,10 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ::node::config::{self, Config, LogFormat, OutputPaths, resolve};
-use ::node::identity::Subject;
-use ::node::server::Limits;
 use ::node::service::{
-    GenesisMember, Interface, NewService, Node, Reached, ServiceConfiguration, Settings, StartError,
+    GenesisMember, NewService, Node, Reached, ServiceConfiguration, Settings, StartError,
 };
 use attestation::TrustAnchors;
 use clap::{Args, Subcommand};
@@ -170,7 +168,7 @@ fn sandbox_settings(
         data: Some(json!({ "identifier": "member0" })),
         recovery_role: None,
     };
-    let mut settings = local_settings(folder.join("ledger"));
+    let mut settings = Settings::local(folder.join("ledger"));
     for interface in &mut settings.interfaces {
         interface.bind_address = format!("127.0.0.1:{port}");
     }
@@ -186,35 +184,6 @@ pub(crate) fn new_service(members: Vec<GenesisMember>) -> NewService {
         subject: "CN=CCF Service".into(),
         validity_days: 90,
         cose_claims: (String::new(), String::new()),
-    }
-}
-
-/// A node on any port of this machine.
-pub(crate) fn local_settings(ledger_directory: PathBuf) -> Settings {
-    Settings {
-        service_data: None,
-        node_subject: Subject {
-            name: "CN=CCF Node".into(),
-            alternative_names: vec![],
-        },
-        node_validity_days: 90,
-        node_data: None,
-        snapshot_directory: ledger_directory.with_file_name("snapshots"),
-        checkpoint_file: Some(ledger_directory.with_file_name("checkpoint.json")),
-        sealing_directory: None,
-        development_sealing: false,
-        read_only_snapshot_directory: None,
-        snapshot_tx_count: 10_000,
-        ledger_directory,
-        read_only_ledger_directories: vec![],
-        ledger_chunk_size: 5 << 20,
-        interfaces: vec![Interface {
-            name: "primary_rpc_interface".into(),
-            bind_address: "127.0.0.1:0".into(),
-            published_address: None,
-            accepted_endpoints: None,
-            limits: Limits::default(),
-        }],
     }
 }
 

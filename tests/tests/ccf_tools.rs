@@ -9,8 +9,7 @@ use std::process::{Command, Output};
 
 use ccf_rs::Application;
 use node::identity::{IdentityKey, Subject, Validity, self_signed_node};
-use node::server::Limits;
-use node::service::{GenesisMember, Interface, NewService, Node, ServiceConfiguration, Settings};
+use node::service::{GenesisMember, NewService, Node, ServiceConfiguration, Settings};
 
 fn python(test: &str) -> Option<PathBuf> {
     let python = std::env::var_os("CLEANROOM_CCF_PYTHON").map(PathBuf::from);
@@ -33,34 +32,6 @@ fn service(member: &str) -> NewService {
         subject: "CN=CCF Service".into(),
         validity_days: 1,
         cose_claims: ("service.example.org".into(), "ledger.signature".into()),
-    }
-}
-
-fn settings(directory: &Path) -> Settings {
-    Settings {
-        service_data: None,
-        node_subject: Subject {
-            name: "CN=CCF Node".into(),
-            alternative_names: vec![],
-        },
-        node_validity_days: 1,
-        node_data: None,
-        ledger_directory: directory.to_owned(),
-        read_only_ledger_directories: vec![],
-        snapshot_directory: directory.with_file_name("snapshots"),
-        read_only_snapshot_directory: None,
-        snapshot_tx_count: 10_000,
-        checkpoint_file: None,
-        sealing_directory: None,
-        development_sealing: false,
-        ledger_chunk_size: 5 << 20,
-        interfaces: vec![Interface {
-            name: "primary_rpc_interface".into(),
-            bind_address: "127.0.0.1:0".into(),
-            published_address: None,
-            accepted_endpoints: None,
-            limits: Limits::default(),
-        }],
     }
 }
 
@@ -97,9 +68,13 @@ async fn read_ledger_verifies_our_ledger_to_its_last_transaction() {
         endpoints: vec![],
         indexed: vec![],
     };
-    let node = Node::start(settings(&directory), service(&member()), application)
-        .await
-        .unwrap();
+    let node = Node::start(
+        Settings::local(directory.clone()),
+        service(&member()),
+        application,
+    )
+    .await
+    .unwrap();
     node.stop().await;
 
     let ours = ledger_tools::verify_directory(&directory, &ledger_tools::VerifyOptions::default())

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ::node::config::Command;
-use ::node::service::{Node, Recovery};
+use ::node::service::{Node, Recovery, Settings};
 use governance::member::Actions;
 use governance::receipt::UnverifiedReceipt;
 use governance::service::ProposalState;
@@ -15,7 +15,7 @@ use super::setting::clean_room;
 use super::steps::Steps;
 use super::story::{CONTRACT, Ending};
 use crate::error::CliError;
-use crate::node::{first_address, local_settings, start_node};
+use crate::node::{first_address, start_node};
 
 /// What the service is called after it has come back.
 pub(crate) struct Comeback {
@@ -41,7 +41,7 @@ pub(crate) fn play(
         previous_sealing_directory: None,
     };
     let begun = Instant::now();
-    let settings = local_settings(folder.join("ledger"));
+    let settings = Settings::local(folder.join("ledger"));
     let node = start_node(
         &runtime,
         settings,

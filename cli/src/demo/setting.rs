@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ::node::config::Command;
-use ::node::service::{GenesisMember, Node};
+use ::node::service::{GenesisMember, Node, Settings};
 use attestation::{ClientKey, HostData, PlatformPolicy, TrustAnchors, Verifier, simulated};
 use governance::clean_room::{CleanRoom, RoomEvidence};
 use governance::encryption::EncryptionKey;
@@ -17,7 +17,7 @@ use super::steps::Steps;
 use super::story::Cast;
 use crate::error::CliError;
 use crate::evidence;
-use crate::node::{first_address, local_settings, new_service, start_node};
+use crate::node::{first_address, new_service, start_node};
 
 /// A running service and everybody who uses it.
 pub(crate) struct Setting {
@@ -52,7 +52,7 @@ impl Setting {
                 json!({ "identifier": "operator", "isOperator": true }),
             )?,
         ];
-        let settings = local_settings(folder.join("ledger"));
+        let settings = Settings::local(folder.join("ledger"));
         let command = Command::Start(new_service(members));
         let runtime = crate::node::runtime(None)?;
         let node = start_node(

@@ -213,6 +213,35 @@ impl GenesisMember {
 }
 
 impl Settings {
+    /// A node on any port of this machine, with everything else it writes beside its ledger.
+    pub fn local(ledger_directory: PathBuf) -> Self {
+        Self {
+            service_data: None,
+            node_subject: Subject {
+                name: "CN=CCF Node".into(),
+                alternative_names: vec![],
+            },
+            node_validity_days: 90,
+            node_data: None,
+            snapshot_directory: ledger_directory.with_file_name("snapshots"),
+            checkpoint_file: Some(ledger_directory.with_file_name("checkpoint.json")),
+            sealing_directory: None,
+            development_sealing: false,
+            read_only_snapshot_directory: None,
+            snapshot_tx_count: 10_000,
+            ledger_directory,
+            read_only_ledger_directories: vec![],
+            ledger_chunk_size: 5 << 20,
+            interfaces: vec![Interface {
+                name: "primary_rpc_interface".into(),
+                bind_address: "127.0.0.1:0".into(),
+                published_address: None,
+                accepted_endpoints: None,
+                limits: Limits::default(),
+            }],
+        }
+    }
+
     /// Checks what can be checked before anything is written.
     ///
     /// # Errors

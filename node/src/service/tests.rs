@@ -12,7 +12,6 @@ use time::OffsetDateTime;
 use super::*;
 use crate::identity::{IdentityKey, Subject, Validity, self_signed_node};
 use crate::pipeline::{History, Ledger, Views};
-use crate::server::Limits;
 use crate::store::{Access, State, Transaction};
 
 fn member(encryption: bool, recovery_role: Option<RecoveryRole>) -> GenesisMember {
@@ -49,28 +48,7 @@ fn service(members: Vec<GenesisMember>) -> NewService {
 fn settings() -> Settings {
     Settings {
         service_data: Some(json!({ "purpose": "test" })),
-        node_subject: Subject {
-            name: "CN=CCF Node".into(),
-            alternative_names: vec![],
-        },
-        node_validity_days: 1,
-        node_data: None,
-        ledger_directory: PathBuf::from("ledger"),
-        read_only_ledger_directories: vec![],
-        snapshot_directory: PathBuf::from("snapshots"),
-        read_only_snapshot_directory: None,
-        snapshot_tx_count: 10_000,
-        checkpoint_file: None,
-        sealing_directory: None,
-        development_sealing: false,
-        ledger_chunk_size: 5 << 20,
-        interfaces: vec![Interface {
-            name: "primary_rpc_interface".into(),
-            bind_address: "127.0.0.1:0".into(),
-            published_address: None,
-            accepted_endpoints: None,
-            limits: Limits::default(),
-        }],
+        ..Settings::local(PathBuf::from("ledger"))
     }
 }
 

@@ -69,11 +69,7 @@ fn search(status: &str) -> (usize, BTreeSet<String>) {
     let world = World::new();
     let mut batch = Batch::new();
     let names = batch.actions();
-    let moves: Vec<Value> = world
-        .moves(&names)
-        .into_iter()
-        .map(|action| json!([action]))
-        .collect();
+    let moves = world.moves(&names);
     let start = world.service(status);
     let start_rows = rows(&start.kv);
     let mut seen = BTreeSet::new();
@@ -184,11 +180,7 @@ pub fn a_delegation_gives_away_what_it_names() {
     let world = World::new();
     let mut batch = Batch::new();
     let names = batch.actions();
-    let moves: Vec<Value> = world
-        .moves(&names)
-        .into_iter()
-        .map(|action| json!([action]))
-        .collect();
+    let moves = world.moves(&names);
     for (option, gives) in [
         ("constitution", &[][..]),
         ("jsapp", &[][..]),

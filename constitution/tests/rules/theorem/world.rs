@@ -137,13 +137,13 @@ impl World {
         list
     }
 
-    /// Every action with each of its arguments.
+    /// Proposals of one action: every action with each of its arguments.
     pub(super) fn moves(&self, names: &[String]) -> Vec<Value> {
         names
             .iter()
             .flat_map(|name| {
                 let arguments = self.arguments(name).into_iter();
-                arguments.map(move |args| json!({"name": name, "args": args}))
+                arguments.map(move |args| json!([{"name": name, "args": args}]))
             })
             .collect()
     }
