@@ -1,7 +1,7 @@
 //! Walking a ledger on all cores, in bounded memory.
 //!
-//! Workers take pieces of the files in turn, each reading the piece that it then parses and hashes, and verify signatures;
-//! one thread follows the walk in order. At most [`BUFFERED`] bytes of the ledger are in memory at a time, unless one entry
+//! Each core takes pieces of the files in turn, reading the piece that it then parses and hashes, and verifies signatures;
+//! one of them follows the walk in order besides. At most [`BUFFERED`] bytes of the ledger are in memory at a time, unless one entry
 //! alone is larger.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -36,21 +36,21 @@ pub(crate) fn walk_chunks(
         .map_or(1, usize::from)
         .min(MOST_WORKERS);
     let buffers = 2 * workers + 2;
-    let board = Board::new(buffers);
-    let files = Mutex::new(Reading {
+    let files = Reading {
         chunks: chunks.iter(),
         chunk: None,
         pieces: None,
         size: (BUFFERED / buffers).min(LARGEST_PIECE),
         steps: 0,
-    });
-    let stop = walk.stop();
+    };
+    let board = Board::new(buffers, files, walk.stop());
     thread::scope(|scope| {
         let _closing = Closing(&board);
         let (results, done) = channel();
-        for _ in 0..workers {
-            let (results, board, files) = (results.clone(), &board, &files);
-            scope.spawn(move || work(board, files, stop, &results));
+        // This thread is the last one.
+        for _ in 1..workers {
+            let (results, board) = (results.clone(), &board);
+            scope.spawn(move || work(board, &results));
         }
         drop(results);
         let mut crew = Crew {
@@ -97,9 +97,12 @@ enum Done {
 }
 
 /// What there is to do for workers.
-struct Board {
+struct Board<'c> {
     tasks: Mutex<Tasks>,
     changed: Condvar,
+    files: Mutex<Reading<'c>>,
+    /// Position before which the walk wants the root.
+    stop: Option<Seqno>,
 }
 
 struct Tasks {
@@ -110,13 +113,24 @@ struct Tasks {
     closed: bool,
 }
 
+impl Tasks {
+    fn take(&mut self) -> Option<Task> {
+        // Signatures first: so those that wait are at most those of as many pieces as there are buffers.
+        if let Some(signature) = self.signatures.pop_front() {
+            return Some(Task::Verify(signature));
+        }
+        let piece = self.buffers.pop_if(|_| !self.all_read)?;
+        Some(Task::Read(piece))
+    }
+}
+
 enum Task {
     Verify(PendingSignature),
     Read(Piece),
 }
 
-impl Board {
-    fn new(buffers: usize) -> Self {
+impl<'c> Board<'c> {
+    fn new(buffers: usize, files: Reading<'c>, stop: Option<Seqno>) -> Self {
         Self {
             tasks: Mutex::new(Tasks {
                 signatures: VecDeque::new(),
@@ -125,6 +139,8 @@ impl Board {
                 closed: false,
             }),
             changed: Condvar::new(),
+            files: Mutex::new(files),
+            stop,
         }
     }
 
@@ -139,18 +155,40 @@ impl Board {
             if tasks.closed {
                 return None;
             }
-            // Signatures first: so those that wait are at most those of as many pieces as there are buffers.
-            if let Some(signature) = tasks.signatures.pop_front() {
-                return Some(Task::Verify(signature));
-            }
-            if !tasks.all_read
-                && let Some(piece) = tasks.buffers.pop()
-            {
-                return Some(Task::Read(piece));
+            if let Some(task) = tasks.take() {
+                return Some(task);
             }
             let waited = self.changed.wait(tasks);
             tasks = waited.unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    fn perform(&self, task: Task) -> Done {
+        let mut piece = match task {
+            Task::Verify(signature) => return Done::Verified(signature.verify()),
+            Task::Read(piece) => piece,
+        };
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let (number, read) = files.next(&mut piece);
+        drop(files);
+        match read {
+            Read::Piece => {
+                let stretch = Stretch::scan(piece.bytes(), self.stop);
+                Done::Step(number, Step::Piece(Box::new((piece, stretch))))
+            }
+            Read::Step(step) => {
+                self.free(piece);
+                Done::Step(number, step)
+            }
+            Read::Nothing => {
+                self.read_no_more();
+                Done::AllRead(number)
+            }
+        }
+    }
+
+    fn read_no_more(&self) {
+        self.tasks().all_read = true;
     }
 
     fn verify(&self, signatures: impl IntoIterator<Item = PendingSignature>) {
@@ -167,7 +205,7 @@ impl Board {
 }
 
 /// Sends the workers home, however the walk has ended.
-struct Closing<'a>(&'a Board);
+struct Closing<'a>(&'a Board<'a>);
 
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
@@ -240,32 +278,10 @@ impl Reading<'_> {
     }
 }
 
-fn work(board: &Board, files: &Mutex<Reading<'_>>, stop: Option<Seqno>, results: &Sender<Done>) {
+fn work(board: &Board<'_>, results: &Sender<Done>) {
     let _alarm = Alarm(results);
     while let Some(task) = board.take() {
-        let done = match task {
-            Task::Verify(signature) => Done::Verified(signature.verify()),
-            Task::Read(mut piece) => {
-                let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
-                let (number, read) = files.next(&mut piece);
-                drop(files);
-                match read {
-                    Read::Piece => {
-                        let stretch = Stretch::scan(piece.bytes(), stop);
-                        Done::Step(number, Step::Piece(Box::new((piece, stretch))))
-                    }
-                    Read::Step(step) => {
-                        board.free(piece);
-                        Done::Step(number, step)
-                    }
-                    Read::Nothing => {
-                        board.tasks().all_read = true;
-                        Done::AllRead(number)
-                    }
-                }
-            }
-        };
-        if results.send(done).is_err() {
+        if results.send(board.perform(task)).is_err() {
             return;
         }
     }
@@ -287,7 +303,7 @@ struct Crew<'w, 'p> {
     walk: Walk,
     /// The chunk that is walked.
     chunk: ChunkName,
-    board: &'w Board,
+    board: &'w Board<'w>,
     done: Receiver<Done>,
     /// Steps that wait for those before them.
     steps: BTreeMap<u64, Step>,
@@ -305,7 +321,7 @@ impl Crew<'_, '_> {
     /// Walks all there is; stops at the first thing that is wrong.
     fn walk(&mut self) -> Result<(), AuditError> {
         while self.fault.is_none() && self.all != Some(self.next) {
-            self.receive()?;
+            self.work_on()?;
             while let Some(step) = self.steps.remove(&self.next) {
                 self.next += 1;
                 self.step(step)?;
@@ -346,8 +362,13 @@ impl Crew<'_, '_> {
         Ok(walked?)
     }
 
-    fn receive(&mut self) -> Result<(), AuditError> {
-        match self.done.recv() {
+    /// Takes what a worker has done; does something itself if that is nothing.
+    fn work_on(&mut self) -> Result<(), AuditError> {
+        let done = self.done.try_recv().ok().or_else(|| {
+            let task = self.board.tasks().take();
+            task.map(|task| self.board.perform(task))
+        });
+        match done.map_or_else(|| self.done.recv(), Ok) {
             Ok(Done::Step(number, step)) => {
                 self.steps.insert(number, step);
             }
@@ -371,8 +392,9 @@ impl Crew<'_, '_> {
 
     /// Waits for every signature that was handed out.
     fn finish_signatures(&mut self) -> Result<(), AuditError> {
+        self.board.read_no_more();
         while self.unverified > 0 {
-            self.receive()?;
+            self.work_on()?;
         }
         self.fault.take().map_or(Ok(()), |fault| Err(fault.into()))
     }

@@ -131,6 +131,8 @@ pub struct EntryHead<'a> {
     iv: [u8; 12],
     public_domain: &'a [u8],
     private_domain: &'a [u8],
+    /// Claims and evidence of an entry that has both, to be hashed from where they stand.
+    pub(crate) claims_and_evidence: Option<&'a [u8; 64]>,
 }
 
 /// Bytes that are not an entry.
@@ -325,6 +327,7 @@ impl<'a> EntryHead<'a> {
         let mut public = Cursor::new(public_domain);
         let entry_type = EntryType::of(public.u8()?)?;
         let seqno = Seqno(public.u64()?);
+        let digests = public.rest().first_chunk();
         let claims_digest = entry_type
             .has_claims()
             .then(|| public.array())
@@ -348,6 +351,7 @@ impl<'a> EntryHead<'a> {
             iv,
             public_domain,
             private_domain,
+            claims_and_evidence: digests.filter(|_| entry_type == EntryType::WithBoth),
         })
     }
 
@@ -369,21 +373,11 @@ impl<'a> EntryHead<'a> {
     /// Its leaf in the Merkle tree (section 8).
     #[must_use]
     pub fn leaf(&self) -> Digest {
-        let mut leaf = self.unhashed_leaf();
-        leaf.set_write_set_digest(&self.write_set_digest());
-        leaf.digest().unwrap_or_else(|| Digest::of(leaf.as_ref()))
-    }
-
-    /// Its leaf, for who hashes many entries together.
-    pub(crate) fn unhashed_leaf(&self) -> UnhashedLeaf {
-        let (second, third, count) = match (&self.commit_evidence_digest, &self.claims_digest) {
-            (Some(evidence), Some(claims)) => (evidence.0, claims.0, 3),
-            (Some(other), None) | (None, Some(other)) => (other.0, [0; 32], 2),
-            (None, None) => ([0; 32], [0; 32], 1),
-        };
-        UnhashedLeaf {
-            parts: [[0; 32], second, third],
-            count,
+        let digest = self.write_set_digest();
+        match (&self.commit_evidence_digest, &self.claims_digest) {
+            (Some(evidence), Some(claims)) => Digest::of_three(&digest, evidence, claims),
+            (Some(other), None) | (None, Some(other)) => Digest::of_pair(&digest, other),
+            (None, None) => digest,
         }
     }
 
@@ -402,35 +396,6 @@ impl<'a> EntryHead<'a> {
         let mut plain = self.private_domain.to_vec();
         secret.open_in_place(self.iv, self.public_domain, &self.tag, &mut plain)?;
         Ok(plain)
-    }
-}
-
-/// What a leaf is the hash of: the digest of the write set, which is still to be set, then those that the entry has.
-#[derive(Clone, Copy)]
-pub(crate) struct UnhashedLeaf {
-    parts: [[u8; 32]; 3],
-    count: usize,
-}
-
-impl UnhashedLeaf {
-    pub(crate) const fn set_write_set_digest(&mut self, digest: &Digest) {
-        let [first, ..] = &mut self.parts;
-        *first = digest.0;
-    }
-
-    /// The leaf where nothing has to be hashed: an entry of 1.x has its write set only, whose digest it is.
-    pub(crate) fn digest(&self) -> Option<Digest> {
-        let [first, ..] = self.parts;
-        (self.count == 1).then_some(Digest(first))
-    }
-}
-
-impl AsRef<[u8]> for UnhashedLeaf {
-    fn as_ref(&self) -> &[u8] {
-        self.parts
-            .get(..self.count)
-            .unwrap_or_default()
-            .as_flattened()
     }
 }
 

@@ -4,7 +4,7 @@
 //! that the walk has to read itself.
 
 use super::check::{Check, Fault};
-use crate::entry::{Entry, EntryError, EntryHead, EntryType, FLAG_CHUNK_AFTER, UnhashedLeaf};
+use crate::entry::{Entry, EntryError, EntryHead, EntryType, FLAG_CHUNK_AFTER};
 use crate::frontier::Fold;
 use crate::hash::Digest;
 use crate::hash_all::hash_all;
@@ -60,25 +60,76 @@ pub(super) struct Run {
 #[derive(Default)]
 struct Unhashed<'p> {
     entries: Vec<&'p [u8]>,
-    leaves: Vec<UnhashedLeaf>,
+    /// What their leaves are the hash of, behind the digest of the entry.
+    behind: Vec<Behind<'p>>,
     digests: Vec<Digest>,
+    messages: Vec<[u8; 96]>,
 }
 
-impl Unhashed<'_> {
+/// What stands in a leaf behind the digest of the entry.
+enum Behind<'p> {
+    /// Claims and evidence, as all entries have them that are written today.
+    Both(&'p [u8; 64]),
+    /// One of the two.
+    One(Digest),
+    None,
+}
+
+impl<'p> Behind<'p> {
+    fn of(head: &EntryHead<'p>) -> Self {
+        match head.claims_and_evidence {
+            Some(both) => Self::Both(both),
+            None => head
+                .claims_digest
+                .or(head.commit_evidence_digest)
+                .map_or(Self::None, Self::One),
+        }
+    }
+
+    /// Evidence comes before claims in a leaf.
+    fn message(&self, digest: &Digest) -> [u8; 96] {
+        let mut message = [0; 96];
+        message[..32].copy_from_slice(&digest.0);
+        if let Self::Both(both) = self {
+            message[32..64].copy_from_slice(&both[32..]);
+            message[64..].copy_from_slice(&both[..32]);
+        }
+        message
+    }
+
+    /// The leaf, where it is not the hash of a message of the usual length.
+    fn short_leaf(&self, digest: &Digest) -> Option<Digest> {
+        match self {
+            Self::Both(_) => None,
+            Self::One(other) => Some(Digest::of_pair(digest, other)),
+            Self::None => Some(*digest),
+        }
+    }
+}
+
+impl<'p> Unhashed<'p> {
+    fn push(&mut self, head: &EntryHead<'p>) {
+        self.entries.push(head.bytes);
+        self.behind.push(Behind::of(head));
+    }
+
     /// Appends the leaves, and forgets the entries.
     fn hash(&mut self, leaves: &mut Vec<Digest>) {
+        self.digests.clear();
         hash_all(&self.entries, &mut self.digests);
-        for (leaf, digest) in self.leaves.iter_mut().zip(&self.digests) {
-            leaf.set_write_set_digest(digest);
-        }
+        let parts = || self.digests.iter().zip(&self.behind);
+        self.messages.clear();
+        self.messages
+            .extend(parts().map(|(digest, behind)| behind.message(digest)));
         let from = leaves.len();
-        hash_all(&self.leaves, leaves);
-        for (hashed, leaf) in leaves.iter_mut().skip(from).zip(&self.leaves) {
-            *hashed = leaf.digest().unwrap_or(*hashed);
+        hash_all(&self.messages, leaves);
+        for (leaf, (digest, behind)) in leaves.iter_mut().skip(from).zip(parts()) {
+            if let Some(short) = behind.short_leaf(digest) {
+                *leaf = short;
+            }
         }
         self.entries.clear();
-        self.leaves.clear();
-        self.digests.clear();
+        self.behind.clear();
     }
 }
 
@@ -155,8 +206,7 @@ impl Stretch {
                 first_leaf: self.leaves.len() + unhashed.entries.len(),
             });
         }
-        unhashed.entries.push(head.bytes);
-        unhashed.leaves.push(head.unhashed_leaf());
+        unhashed.push(&head);
         self.last = Some(head.id());
         self.ends_with_signature = notice.signature;
         Ok(head.bytes.len())
