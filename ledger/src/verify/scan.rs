@@ -280,3 +280,67 @@ fn layout(error: &EntryError) -> Fault {
 pub(super) fn entry_at(piece: &[u8], offset: usize) -> Result<Entry<'_>, Fault> {
     Entry::parse(piece.get(offset..).unwrap_or_default()).map_err(|error| layout(&error))
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::rand::SystemRandom;
+
+    use super::*;
+    use crate::entry::{begin, seal};
+    use crate::secret::LedgerSecret;
+
+    /// An entry without map sections, of a type with so many digests.
+    fn entry(seqno: u64, entry_type: u8, secret: &LedgerSecret) -> Vec<u8> {
+        let mut bytes = begin(entry_type);
+        bytes.extend(seqno.to_le_bytes());
+        let digests = [0, 0, 1, 1, 2][usize::from(entry_type)];
+        for number in 0..digests {
+            bytes.extend(Digest::of(&[number, seqno as u8]).0);
+        }
+        bytes.extend([0; 8]);
+        let mut iv = [0; 12];
+        iv[..8].copy_from_slice(&seqno.to_le_bytes());
+        let end = bytes.len();
+        seal(&mut bytes, end, iv, 0, secret).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn leaves_are_those_of_the_entries_whatever_their_types() {
+        let secret = LedgerSecret::generate(&SystemRandom::new()).unwrap();
+        let types = [0, 4, 2, 4, 3, 4, 4];
+        for count in [1, 7, BATCH - 1, BATCH, BATCH + 1, 3 * BATCH + 1] {
+            let entries: Vec<_> = (0..count)
+                .map(|n| entry(5 + n as u64, types[n % types.len()], &secret))
+                .collect();
+            let want: Vec<_> = entries
+                .iter()
+                .map(|bytes| EntryHead::parse(bytes).unwrap().leaf())
+                .collect();
+            let stop = Seqno(5 + count as u64 / 2);
+            let stretch = Stretch::scan(&entries.concat(), Some(stop));
+            assert_eq!((&stretch.fault, stretch.entries()), (&None, count as u64));
+            assert_eq!(stretch.leaves, want);
+            let runs = stretch.runs.iter().map(|run| stretch.leaves(run));
+            assert_eq!(runs.collect::<Vec<_>>().concat(), want);
+            for run in &stretch.runs {
+                let first = stretch.first.0 + run.first_leaf as u64;
+                assert_eq!(run.fold, Fold::of(Seqno(first), stretch.leaves(run)));
+            }
+        }
+    }
+
+    #[test]
+    fn what_stands_in_front_of_a_fault_is_hashed() {
+        let secret = LedgerSecret::generate(&SystemRandom::new()).unwrap();
+        let mut piece: Vec<_> = (1..=9).flat_map(|n| entry(n, 4, &secret)).collect();
+        let at = piece.len();
+        piece.extend(entry(11, 4, &secret));
+        let stretch = Stretch::scan(&piece, None);
+        let (offset, seqno, fault) = stretch.fault.as_ref().unwrap();
+        assert_eq!((*offset, *seqno), (at, Some(Seqno(11))));
+        assert_eq!(fault.check, Check::Seqno);
+        assert_eq!(stretch.entries(), 9);
+        assert_eq!(stretch.runs[0].fold.len(), 9);
+    }
+}
