@@ -52,6 +52,24 @@ impl ClaimPolicy {
             .collect()
     }
 
+    /// What the policy says of claims of a family. `claim` gives the presented value.
+    pub fn compare<'a>(
+        &self,
+        family: Family,
+        claim: impl Fn(&str) -> Option<&'a Value>,
+    ) -> Comparison {
+        if self.is_silent_on(family) {
+            return Comparison::Silent;
+        }
+        if family == Family::Cvm && !self.pins_boot() {
+            return Comparison::NothingPinned;
+        }
+        match self.mismatches(family, claim) {
+            none if none.is_empty() => Comparison::Matches,
+            mismatches => Comparison::Differs(mismatches),
+        }
+    }
+
     fn about(&self, family: Family) -> impl Iterator<Item = (&String, &Vec<Value>)> {
         self.0.iter().filter(move |(name, _)| family.compares(name))
     }
@@ -99,7 +117,7 @@ pub enum Alternative {
     Delegate,
 }
 
-/// What one policy says of verified evidence.
+/// What one policy says of code, by its claims.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Comparison {
     /// Nothing about evidence of this family; so it is not accepted.
@@ -313,17 +331,7 @@ impl VerifiedEvidence {
 
     /// What one policy says of this evidence.
     pub fn compare(&self, policy: &ClaimPolicy) -> Comparison {
-        let family = self.family();
-        if policy.is_silent_on(family) {
-            return Comparison::Silent;
-        }
-        if family == Family::Cvm && !policy.pins_boot() {
-            return Comparison::NothingPinned;
-        }
-        match policy.mismatches(family, |name| self.claims().get(name)) {
-            none if none.is_empty() => Comparison::Matches,
-            mismatches => Comparison::Differs(mismatches),
-        }
+        policy.compare(self.family(), |name| self.claims().get(name))
     }
 
     fn matched(&self, policies: &Policies<'_>) -> Result<Appraised, AppraisalError> {

@@ -5,10 +5,15 @@
 //!
 //! It may name documents of the contract, and then admits only while each of them is accepted and consented to (H9). Where members set
 //! `releaseNeedsConsent`, one that names none admits nobody.
+//!
+//! And it admits only while the contract's policy would still admit whoever installed it: code that members took out of the policy speaks
+//! for nobody any more.
 
 use std::collections::BTreeMap;
 
-use attestation::{Alternative, AppraisedClaims, ClaimPolicy, Family, Sha256Digest};
+use attestation::{
+    Alternative, AppraisedClaims, ClaimPolicy, Comparison, Family, Sha256Digest,
+};
 use ccf_rs::{Context, Endpoints, Error, ReadContext, Reply, Result, Table, WriteContext};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,7 +26,7 @@ use crate::envelope::{self, Envelope};
 use crate::governed;
 use crate::ids::{ContractId, DelegateId, DelegateType, behind, composite};
 use crate::paging::Paging;
-use crate::policies::{self, Change, Source};
+use crate::policies::{self, Change, ContractPolicy, Source};
 use crate::replays::{self, Seen};
 
 pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
@@ -55,7 +60,11 @@ pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
 }
 
 /// How a request is refused that only a delegate policy admits, while the policy does not count.
-pub(crate) const NOT_COUNTING: [(u16, &str); 2] = [ties::NOT_IN_FORCE, (403, "DelegateNotTied")];
+pub(crate) const NOT_COUNTING: [(u16, &str); 3] = [
+    ties::NOT_IN_FORCE,
+    (403, "DelegateNotTied"),
+    (403, "DelegateMakerNotAdmitted"),
+];
 
 /// A delegate policy.
 pub(crate) struct Installed {
@@ -82,15 +91,18 @@ pub(crate) fn installed<C: Context>(
 }
 
 impl Installed {
-    /// Whether it may admit now what it admits: its documents are in force, and it has some where it needs some.
+    /// Whether it may admit now what it admits: the contract's policy admits whoever installed it, its documents are in force, and it has
+    /// some where it needs some.
     ///
     /// # Errors
-    /// 403 `DocumentNotInForce`, 403 `DelegateNotTied`.
+    /// 403 `DelegateMakerNotAdmitted`, 403 `DocumentNotInForce`, 403 `DelegateNotTied`.
     pub(crate) fn check_counts<C: Context>(
         &self,
         ctx: &mut C,
         contract: &ContractId,
+        policy: &ContractPolicy,
     ) -> Result<()> {
+        self.check_maker(policy)?;
         if self.documents.is_empty() && governed::is_on(ctx, contract, "releaseNeedsConsent")? {
             return Err(Error::refused(
                 403,
@@ -99,6 +111,28 @@ impl Installed {
             ));
         }
         ties::check(ctx, contract, &self.documents)
+    }
+
+    fn check_maker(&self, policy: &ContractPolicy) -> Result<()> {
+        let maker = &self.installed_by;
+        let family = Family::deserialize(&maker["platform"]).ok();
+        let comparison =
+            family.map(|family| policy.claims.compare(family, |name| maker["claims"].get(name)));
+        let mismatches = match comparison {
+            Some(Comparison::Matches) => return Ok(()),
+            Some(Comparison::Differs(mismatches)) => mismatches,
+            _ => Vec::new(),
+        };
+        let refused = Error::refused(
+            403,
+            "DelegateMakerNotAdmitted",
+            "The contract's policy does not admit the code that installed the delegate policy any more.",
+        );
+        Err(refused.with_detail(json!({
+            "mismatches": envelope::mismatches(&mismatches),
+            "installedUnder": maker["policy"],
+            "policy": policy.source,
+        })))
     }
 }
 
@@ -109,11 +143,12 @@ impl Installed {
 pub(crate) fn check_admitted<C: Context>(
     ctx: &mut C,
     contract: &ContractId,
+    policy: &ContractPolicy,
     delegate: Option<&Installed>,
     alternative: Alternative,
 ) -> Result<()> {
     match (alternative, delegate) {
-        (Alternative::Delegate, Some(delegate)) => delegate.check_counts(ctx, contract),
+        (Alternative::Delegate, Some(delegate)) => delegate.check_counts(ctx, contract, policy),
         _ => Ok(()),
     }
 }
@@ -295,11 +330,17 @@ fn invalid(message: &str) -> Error {
     Error::bad_request("InvalidPolicy", message)
 }
 
+/// Who installs a policy, with every claim that the contract's policy may come to name.
 fn provenance(claims: &AppraisedClaims, source: &Source) -> Value {
+    let named = claims.family().claims().iter();
+    let named: BTreeMap<_, _> = named
+        .filter_map(|name| Some((name, claims.claims().get(name)?)))
+        .collect();
     json!({
         "platform": claims.family(),
         "hostData": claims.host_data(),
         "measurement": claims.measurement(),
+        "claims": named,
         "evidence": claims.evidence_digest(),
         "policy": source,
     })

@@ -429,7 +429,7 @@ const FAILED: &str = "VerifySnpAttestationFailed";
 /// More accepted values than this are not repeated to a caller.
 const SHOWN_VALUES: usize = 8;
 
-fn mismatches(list: &[ClaimMismatch]) -> Value {
+pub(crate) fn mismatches(list: &[ClaimMismatch]) -> Value {
     list.iter()
         .map(|m| {
             json!({

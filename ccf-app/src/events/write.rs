@@ -75,7 +75,7 @@ fn by_evidence(
     let alternative = delegate.map(|delegate| &delegate.claims);
     let (claims, timestamp_signed) =
         envelope.appraise_event(ctx, &verified, &policy, alternative)?;
-    delegates::check_admitted(ctx, contract, delegate, claims.alternative())?;
+    delegates::check_admitted(ctx, contract, &policy, delegate, claims.alternative())?;
     let payload = envelope.signed_payload(&claims)?;
     let alternative = match claims.alternative() {
         Alternative::Contract => "contract",
@@ -110,7 +110,7 @@ fn by_token(
         ));
     }
     if let (false, Some(delegate)) = (by_contract, &delegate) {
-        delegate.check_counts(ctx, contract)?;
+        delegate.check_counts(ctx, contract, &policy)?;
     }
     let payload = envelope.unverified_payload()?;
     verify_payload(&envelope.signing_key(), &payload.data, &payload.signature)

@@ -93,7 +93,7 @@ pub(crate) fn described(endpoints: Endpoints<App>) -> Endpoints<App> {
 }
 
 /// How a request for a release is refused, whatever it asks for.
-const REFUSALS: [(u16, &str); 14] = [
+const REFUSALS: [(u16, &str); 15] = [
     (400, "AttestationMissing"),
     (400, "EncryptionMissing"),
     (400, "UnsupportedPlatform"),
@@ -108,6 +108,7 @@ const REFUSALS: [(u16, &str); 14] = [
     recoveries::HELD,
     delegates::NOT_COUNTING[0],
     delegates::NOT_COUNTING[1],
+    delegates::NOT_COUNTING[2],
 ];
 
 /// Decides a request and answers it. `give` hands out, to whoever proved to be agreed code; when it refuses, that is a denial.
@@ -176,7 +177,7 @@ fn appraise(
         policy,
         delegate.map(|delegate| &delegate.claims),
     )?;
-    delegates::check_admitted(ctx, contract, delegate, claims.alternative())?;
+    delegates::check_admitted(ctx, contract, policy, delegate, claims.alternative())?;
     if contracts::is_accepted(ctx, contract)? {
         let members = options::disabled_by(ctx, contract)?;
         if !members.is_empty() {

@@ -3,7 +3,7 @@
 use ccf_rs::{Caller, Verb};
 use serde_json::{Value, json};
 
-use super::{OTHER, Scene};
+use super::{AGREED, OTHER, Scene, refuses, set};
 
 #[test]
 fn a_delegate_policy_admits_other_code_to_one_secret_only() {
@@ -72,4 +72,62 @@ fn w27_an_emptied_delegate_policy_leaves_the_list() {
         let (got, _) = scene.call(Verb::Put, path, Caller::Unasked, &envelope);
         assert_eq!(got, status, "{family} {claim}");
     }
+}
+
+/// Has members say which host data the contract's policy admits, and what else of the same code.
+fn vote(scene: &mut Scene, claim: &str, values: &Value) {
+    set(
+        &mut scene.host,
+        "public:ccf.gov.policies.cleanroom-c1",
+        claim,
+        values,
+    );
+}
+
+#[test]
+fn a_delegate_policy_admits_while_the_contracts_policy_admits_who_installed_it() {
+    const HOST_DATA: &str = "x-ms-sevsnpvm-hostdata";
+    let mut scene = Scene::new().with_secret();
+    let path = "/contracts/c1/cleanroompolicy/delegates/secrets/m1_key";
+    let change = json!({ "type": "add", "claims": { HOST_DATA: hex::encode(OTHER) } });
+    let envelope = scene.signed(&change);
+    assert_eq!(
+        scene.call(Verb::Put, path, Caller::Unasked, &envelope).0,
+        200
+    );
+    let other = scene.envelope(OTHER);
+    assert_eq!(scene.release(&other).0, 200);
+
+    // More code of the contract's own changes nothing for the delegate.
+    let third = hex::encode([0xc3; 32]);
+    vote(&mut scene, HOST_DATA, &json!([hex::encode(AGREED), third]));
+    assert_eq!(scene.release(&other).0, 200);
+
+    // Members take out the code that installed it: it speaks for nobody any more.
+    vote(&mut scene, HOST_DATA, &json!([third]));
+    let answer = scene.release(&other);
+    let detail = answer.1["error"]["details"][0].clone();
+    refuses(answer, 403, "DelegateMakerNotAdmitted");
+    assert_eq!(
+        detail["mismatches"],
+        json!([{ "claim": HOST_DATA, "got": hex::encode(AGREED), "want": [third] }])
+    );
+    assert_eq!(
+        scene.records()[0]["record"]["reason"],
+        "DelegateMakerNotAdmitted"
+    );
+    let mut question = other.clone();
+    question["purpose"] = json!({ "delegateType": "secrets", "delegateId": "m1_key" });
+    let explain = "/contracts/c1/cleanroompolicy/explain";
+    let (_, explained) = scene.call(Verb::Post, explain, Caller::Anonymous, &question);
+    assert_eq!(explained["admitted"], false);
+    assert_eq!(explained["refusal"]["code"], "DelegateMakerNotAdmitted");
+
+    // Back in, it does again; and so it is with claims that the policy named only later.
+    vote(&mut scene, HOST_DATA, &json!([hex::encode(AGREED), third]));
+    assert_eq!(scene.release(&other).0, 200);
+    vote(&mut scene, "x-ms-sevsnpvm-vmpl", &json!([3]));
+    scene.refused(&other, 403, "DelegateMakerNotAdmitted");
+    vote(&mut scene, "x-ms-sevsnpvm-vmpl", &json!([0]));
+    assert_eq!(scene.release(&other).0, 200);
 }
