@@ -11,9 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use attestation::{
-    Alternative, AppraisedClaims, ClaimPolicy, Comparison, Family, Sha256Digest,
-};
+use attestation::{Alternative, AppraisedClaims, ClaimPolicy, Comparison, Family, Sha256Digest};
 use ccf_rs::{Context, Endpoints, Error, ReadContext, Reply, Result, Table, WriteContext};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -116,8 +114,11 @@ impl Installed {
     fn check_maker(&self, policy: &ContractPolicy) -> Result<()> {
         let maker = &self.installed_by;
         let family = Family::deserialize(&maker["platform"]).ok();
-        let comparison =
-            family.map(|family| policy.claims.compare(family, |name| maker["claims"].get(name)));
+        let comparison = family.map(|family| {
+            policy
+                .claims
+                .compare(family, |name| maker["claims"].get(name))
+        });
         let mismatches = match comparison {
             Some(Comparison::Matches) => return Ok(()),
             Some(Comparison::Differs(mismatches)) => mismatches,

@@ -17,6 +17,7 @@ use tests::service::Host;
 scenarios!(
     a_secret_is_released_while_its_document_is_accepted_and_consented_to,
     delegates_admit_while_their_documents_are_in_force_where_members_want_it,
+    delegates_of_code_that_members_vote_out_admit_nobody,
 );
 
 const DOCUMENT: &str = "query";
@@ -113,19 +114,22 @@ fn a_secret_is_released_while_its_document_is_accepted_and_consented_to(host: &H
     }
 }
 
+/// Has agreed code admit the intruder's to the secret, on these documents.
+fn admit(scene: &Scene, documents: Option<Vec<String>>) {
+    let change = DelegatePolicy {
+        kind: "secrets".to_owned(),
+        id: scene.secret_id.clone(),
+        platform: Family::Caci,
+        edit: PolicyEdit::Add,
+        claims: [(HOST_DATA.to_owned(), vec![json!("0b".repeat(32))])].into(),
+        documents,
+    };
+    scene.room.put_delegate(CONTRACT, &change).unwrap();
+}
+
 fn delegates_admit_while_their_documents_are_in_force_where_members_want_it(host: &Host) {
     let scene = Scene::on(host);
-    let admit = |documents: Option<Vec<String>>| {
-        let change = DelegatePolicy {
-            kind: "secrets".to_owned(),
-            id: scene.secret_id.clone(),
-            platform: Family::Caci,
-            edit: PolicyEdit::Add,
-            claims: [(HOST_DATA.to_owned(), vec![json!("0b".repeat(32))])].into(),
-            documents,
-        };
-        scene.room.put_delegate(CONTRACT, &change).unwrap();
-    };
+    let admit = |documents| admit(&scene, documents);
     let (other, secret) = (&scene.intruder, &scene.secret_id);
     assert_eq!(
         refusal(other, secret).code(),
@@ -150,5 +154,31 @@ fn delegates_admit_while_their_documents_are_in_force_where_members_want_it(host
     lacks(other, secret, "UserDocumentRuntimeOptionDisabled");
     receives(&scene.room, secret, SECRET);
     consent(&scene, true);
+    receives(other, secret, SECRET);
+}
+
+fn delegates_of_code_that_members_vote_out_admit_nobody(host: &Host) {
+    let scene = Scene::on(host);
+    let (other, secret) = (&scene.intruder, &scene.secret_id);
+    admit(&scene, None);
+    receives(other, secret, SECRET);
+    let vote = |edit: &str, host_data: String| {
+        let claims = json!({ HOST_DATA: [host_data] });
+        let args = json!({ "contractId": CONTRACT, "policyType": Family::Caci, "type": edit, "claims": claims });
+        let actions = Actions::new().action("set_clean_room_policy", args);
+        scene.service.accept(&scene.members, &actions);
+    };
+    vote("add", "c3".repeat(32));
+    receives(other, secret, SECRET);
+    vote("remove", "a1".repeat(32));
+    let refused = refusal(&scene.room, secret);
+    assert_eq!(refused.code(), Some("VerifySnpAttestationFailed"));
+    let refused = refusal(other, secret);
+    assert_eq!(refused.code(), Some("DelegateMakerNotAdmitted"));
+    assert_eq!(
+        refused.service().unwrap().details[0]["mismatches"][0]["got"],
+        "a1".repeat(32)
+    );
+    vote("add", "a1".repeat(32));
     receives(other, secret, SECRET);
 }
