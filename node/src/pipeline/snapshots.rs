@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ccf_rs::{Seqno, WriteHost as _};
 use ledger::{
@@ -34,7 +34,10 @@ pub struct Snapshots {
 pub(super) struct Snapshotter {
     settings: Snapshots,
     last: Seqno,
-    running: Option<JoinHandle<()>>,
+    /// The one being taken; it says how long it took.
+    running: Option<JoinHandle<Duration>>,
+    /// When the next may begin that nobody asked for.
+    rested: Option<Instant>,
 }
 
 /// What a snapshot is made of. The state is shared, not copied.
@@ -62,16 +65,22 @@ impl Snapshotter {
             settings,
             last,
             running: None,
+            rested: None,
         }
     }
 
-    /// Whether one is to be taken at this signature. Never two at a time: a request waits.
+    /// Whether one is to be taken at this signature. Never two at a time: a request waits. And one that takes long makes the next
+    /// wait, unless it is asked for, so that a large service under load does not write snapshots all the time.
     pub(super) fn is_due(&mut self, signature: Seqno) -> bool {
         if self.running.as_ref().is_some_and(|job| !job.is_finished()) {
             return false;
         }
+        if let Some(took) = self.finish() {
+            self.rested = Instant::now().checked_add(rest(took));
+        }
         let due = self.settings.requested.swap(false, Ordering::AcqRel)
-            || signature.0 - self.last.0 >= self.settings.every;
+            || (signature.0 - self.last.0 >= self.settings.every
+                && self.rested.is_none_or(|rested| rested <= Instant::now()));
         if due {
             self.last = signature;
         }
@@ -85,12 +94,14 @@ impl Snapshotter {
             .name("snapshot".to_owned())
             .spawn(move || {
                 yield_to_requests();
+                let begin = Instant::now();
                 let at = job.state.seqno();
                 match job.run(&directory) {
                     Ok(Some(file)) => tracing::info!(file = %file.display(), "snapshot written"),
                     Ok(None) => {}
                     Err(error) => tracing::error!(%error, %at, "no snapshot"),
                 }
+                begin.elapsed()
             });
         match spawned {
             Ok(handle) => self.running = Some(handle),
@@ -98,15 +109,24 @@ impl Snapshotter {
         }
     }
 
-    /// Waits for the one being taken.
-    pub(super) fn finish(&mut self) {
-        if let Some(running) = self.running.take()
-            && running.join().is_err()
-        {
+    /// Waits for the one being taken, if there is one, and says how long it took.
+    pub(super) fn finish(&mut self) -> Option<Duration> {
+        let took = self.running.take()?.join();
+        if took.is_err() {
             tracing::error!("a snapshot's thread panicked");
         }
+        took.ok()
     }
 }
+
+/// How long nobody's snapshot is begun after one that took so long: a fifth of the time goes into them at most. Those of small services
+/// are never held up.
+fn rest(took: Duration) -> Duration {
+    took.saturating_sub(UNNOTICED) * 4
+}
+
+/// What a snapshot may take without a rest.
+const UNNOTICED: Duration = Duration::from_millis(200);
 
 impl Job {
     /// The file written; none when the node stops before the evidence is in the ledger.
@@ -229,4 +249,47 @@ pub fn committed_snapshot(name: &str) -> Option<u64> {
     let (at, evidence) = stem.split_once('_')?;
     evidence.parse::<u64>().ok()?;
     at.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_that_took_long_makes_the_next_wait_unless_it_is_asked_for() {
+        let requested = Arc::new(AtomicBool::new(false));
+        let settings = Snapshots {
+            directory: PathBuf::new(),
+            every: 10,
+            requested: Arc::clone(&requested),
+        };
+        let mut snapshotter = Snapshotter::new(settings, Seqno(5));
+        assert!(!snapshotter.is_due(Seqno(14)));
+        assert!(snapshotter.is_due(Seqno(15)));
+        let took = |snapshotter: &mut Snapshotter, took| {
+            snapshotter.running = Some(thread::spawn(move || took));
+            while snapshotter
+                .running
+                .as_ref()
+                .is_some_and(|job| !job.is_finished())
+            {
+                thread::yield_now();
+            }
+        };
+        took(&mut snapshotter, UNNOTICED);
+        assert!(snapshotter.is_due(Seqno(25)));
+        took(&mut snapshotter, Duration::from_secs(3600));
+        assert!(!snapshotter.is_due(Seqno(35)));
+        assert!(!snapshotter.is_due(Seqno(1_000_000)));
+        requested.store(true, Ordering::Release);
+        assert!(snapshotter.is_due(Seqno(36)));
+        // It counts from the one that was asked for.
+        snapshotter.rested = None;
+        assert!(!snapshotter.is_due(Seqno(45)));
+        assert!(snapshotter.is_due(Seqno(46)));
+        assert_eq!(
+            rest(UNNOTICED + Duration::from_secs(1)),
+            Duration::from_secs(4)
+        );
+    }
 }

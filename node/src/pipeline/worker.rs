@@ -151,7 +151,7 @@ impl Worker {
         }
         self.parts.store.close();
         self.checkpoints.write();
-        self.snapshotter.finish();
+        let _ = self.snapshotter.finish();
     }
 
     fn commit(&mut self, mut batch: Batch) -> Result<(), Broken> {
