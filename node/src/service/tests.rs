@@ -48,6 +48,8 @@ fn service(members: Vec<GenesisMember>) -> NewService {
 fn settings() -> Settings {
     Settings {
         service_data: Some(json!({ "purpose": "test" })),
+        // The ledger is on a disk in memory; this file would not be.
+        checkpoint_file: None,
         ..Settings::local(PathBuf::from("ledger"))
     }
 }
