@@ -25,7 +25,7 @@ pub struct LedgerSection {
 pub struct Snapshots {
     /// Made at the start.
     pub directory: PathBuf,
-    /// Transactions after which a snapshot is taken; at least 1.
+    /// Transactions after which a snapshot is taken; at least 1. After one that took long the next is taken later (decision 0029).
     pub tx_count: u64,
     /// Of no effect here.
     #[serde(skip_serializing_if = "Option::is_none")]
