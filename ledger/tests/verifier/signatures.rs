@@ -2,7 +2,7 @@
 
 use ledger::{
     COSE_SIGNATURES_MAP, Check, Digest, MerkleTree, SIGNATURES_MAP, SINGLE_KEY, Seqno, Signer as _,
-    TREE_MAP,
+    TREE_MAP, WriteSet,
 };
 use serde_json::json;
 use tests::ledger_writer::{Key, NODES_CERTIFICATES, NODES_INFO};
@@ -101,26 +101,20 @@ fn led_16_the_service_signed_this_entry() {
     // The signature of another ledger's same position: another key, another root.
     let mut other = Forge::new();
     let mut foreign = Vec::new();
-    other.sign_altered(|set| {
-        foreign = set
-            .operation(COSE_SIGNATURES_MAP, &SINGLE_KEY)
-            .unwrap()
-            .unwrap()
-            .to_vec();
-    });
+    other.sign_altered(|set| foreign = cose_row(set));
     let mut forge = Forge::new();
     forge.sign_altered(|set| set.put(COSE_SIGNATURES_MAP, SINGLE_KEY, foreign));
     assert_eq!(forge.refused(), Check::CoseSignature);
     // An earlier one of the same service.
     let mut forge = Forge::new();
     let mut earlier = Vec::new();
-    forge.sign_altered(|set| {
-        earlier = set
-            .operation(COSE_SIGNATURES_MAP, &SINGLE_KEY)
-            .unwrap()
-            .unwrap()
-            .to_vec();
-    });
+    forge.sign_altered(|set| earlier = cose_row(set));
     forge.sign_altered(|set| set.put(COSE_SIGNATURES_MAP, SINGLE_KEY, earlier));
     assert_eq!(forge.refused(), Check::CoseSignature);
+}
+
+/// The service's signature in a signature transaction.
+fn cose_row(set: &WriteSet) -> Vec<u8> {
+    let row = set.operation(COSE_SIGNATURES_MAP, &SINGLE_KEY);
+    row.unwrap().unwrap().to_vec()
 }
