@@ -28,29 +28,15 @@ fn documents_secrets_and_delegates_that_hang_on_them_and_consent() {
     let held = scene.secret("k", &["--document", "q"]);
     let get = ["secret", "get", CONTRACT, &held];
     refused(&scene.try_as("room", &get), "DocumentNotInForce");
-    let propose = [
-        "document",
-        "propose",
-        CONTRACT,
-        "q",
-        "--version",
-        "2.1",
-        "--proposal",
-        "p1",
-    ];
-    let done = scene.at(&propose, &["--identity", &scene.path("box/member0")]);
+    let propose = |version| {
+        let words = ["document", "propose", CONTRACT, "q", "--proposal", "p1"];
+        let mut words = words.to_vec();
+        words.extend(["--version", version]);
+        words
+    };
+    let done = scene.at(&propose("2.1"), &["--identity", &scene.path("box/member0")]);
     assert_eq!(done.code, 1, "another version was reviewed: {}", done.err);
-    let propose = [
-        "document",
-        "propose",
-        CONTRACT,
-        "q",
-        "--version",
-        version,
-        "--proposal",
-        "p1",
-    ];
-    assert_eq!(scene.member(&propose)["state"], "Open");
+    assert_eq!(scene.member(&propose(version))["state"], "Open");
     let both = scene.member(&["document", "proposal", "p1"]);
     assert_eq!(both["content"]["args"]["documentId"], "q");
     let voted = scene.member(&["document", "vote", "p1", "--accept"]);
