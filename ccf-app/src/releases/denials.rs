@@ -39,7 +39,7 @@ pub(super) fn deny(
     }
     let check = detail(denial, "check");
     let unique = Sha256Digest::of(format!("{sort}{count}").as_bytes());
-    record::denial(ctx, attempt, reason, check, count, unique)?;
+    record::denial(app, ctx, attempt, reason, check, count, unique)?;
     ctx.table(&DENIALS).put(&sort, &Denied { count })?;
     Ok(reply.keeping_writes())
 }

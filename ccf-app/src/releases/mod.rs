@@ -29,7 +29,7 @@ use crate::policies::{self, ContractPolicy, Source};
 use crate::recoveries;
 
 pub(crate) use denials::Counters;
-pub(crate) use record::{Issued, IssuedCertificate, IssuedSignature, IssuedToken, Kind};
+pub(crate) use record::{Issued, IssuedCertificate, IssuedSignature, IssuedToken, Kind, Order};
 
 pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
     list::endpoints(endpoints)
@@ -138,7 +138,7 @@ pub(crate) fn release(
         let wrapped = claims
             .wrap(&given.plaintext)
             .map_err(|e| Error::Internal(e.to_string()))?;
-        record::grant(ctx, &attempt, &claims, &given, &wrapped)?;
+        record::grant(app, ctx, &attempt, &claims, &given, &wrapped)?;
         if strict::applies(ctx, asked.contract)? {
             return strict::hold(ctx, &attempt, &wrapped);
         }

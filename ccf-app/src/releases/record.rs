@@ -35,6 +35,8 @@
 //! }
 //! ```
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use attestation::{
     Alternative, AppraisedClaims, BlockKeyDigest, HostData, Measurement, Sha256Digest,
     VerifiedEvidence,
@@ -44,6 +46,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Attempt, Given};
+use crate::App;
 use crate::ids::{ContractId, composite};
 use crate::platform;
 use crate::policies::Source;
@@ -123,8 +126,20 @@ pub(crate) struct IssuedSignature {
     pub(crate) kid: String,
 }
 
+/// Tells records of one millisecond apart by which was decided first.
+#[derive(Default)]
+pub(crate) struct Order(AtomicU32);
+
+impl Order {
+    /// Smaller for what comes later, until it begins anew after 2^32 records.
+    fn next(&self) -> u32 {
+        u32::MAX - self.0.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
 /// Writes the record of a grant.
 pub(super) fn grant(
+    app: &App,
     ctx: &mut WriteContext<'_>,
     attempt: &Attempt<'_>,
     claims: &AppraisedClaims,
@@ -140,11 +155,12 @@ pub(super) fn grant(
         ..Record::new(ctx, attempt, Outcome::Granted)
     };
     record.warnings.extend(&given.warnings);
-    write(ctx, attempt.asked.contract, &record, wrapped)
+    write(app, ctx, attempt.asked.contract, &record, wrapped)
 }
 
 /// Writes the record of a denial, the `count`th of its sort.
 pub(super) fn denial(
+    app: &App,
     ctx: &mut WriteContext<'_>,
     attempt: &Attempt<'_>,
     reason: &str,
@@ -158,7 +174,7 @@ pub(super) fn denial(
         count: Some(count),
         ..Record::new(ctx, attempt, Outcome::Denied)
     };
-    write(ctx, attempt.asked.contract, &record, unique)
+    write(app, ctx, attempt.asked.contract, &record, unique)
 }
 
 /// Records, by contract and then newest first.
@@ -326,9 +342,10 @@ impl<'a> Code<'a> {
     }
 }
 
-/// Stores a record and binds its bytes to the transaction. The id is the time, counted downwards so that ascending order is newest
-/// first, and half of a digest that differs between records.
+/// Stores a record and binds its bytes to the transaction. The id is the time and the order within it, both counted downwards so that
+/// ascending order is newest first, and half of a digest that differs between records.
 fn write(
+    app: &App,
     ctx: &mut WriteContext<'_>,
     contract: &ContractId,
     record: &Record<'_>,
@@ -336,7 +353,8 @@ fn write(
 ) -> Result<()> {
     let bytes = serde_json::to_vec(record).map_err(|e| Error::Internal(e.to_string()))?;
     let (half, _) = unique.as_bytes().split_at(16);
-    let id = format!("{:016x}{}", u64::MAX - record.time, hex::encode(half));
+    let (time, order) = (u64::MAX - record.time, app.order.next());
+    let id = format!("{time:016x}{order:08x}{}", hex::encode(half));
     ctx.table(&RELEASES).put(&key(contract, &id), &bytes)?;
     let about = composite(&[contract.as_str(), record.kind.as_str(), record.subject]);
     ctx.table(&BY_SUBJECT).put(&(about + &id), &Vec::new())?;

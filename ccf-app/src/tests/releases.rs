@@ -75,6 +75,46 @@ fn denials_of_contracts_and_secrets_that_nobody_made_count_as_one_kind() {
 }
 
 #[test]
+fn records_of_one_millisecond_are_in_the_order_of_the_decisions() {
+    let mut scene = Scene::new().with_secret();
+    let (agreed, other) = (scene.envelope(AGREED), scene.envelope(OTHER));
+    let mut decided: Vec<bool> = Vec::new();
+    for envelope in [&agreed, &other, &other, &agreed, &agreed, &other, &agreed] {
+        let granted = scene.release(envelope).0 == 200;
+        // The third denial of a sort is not recorded.
+        if granted || decided.iter().filter(|granted| !**granted).count() < 2 {
+            decided.push(granted);
+        }
+    }
+    decided.reverse();
+    let records = scene.records();
+    let outcomes: Vec<bool> = records
+        .iter()
+        .map(|shown| shown["record"]["outcome"] == "granted")
+        .collect();
+    assert_eq!(outcomes, decided);
+    assert_eq!(records[0]["record"]["time"], records[5]["record"]["time"]);
+    // Where one page ends in the middle of the millisecond, the next goes on.
+    let (mut path, mut ids) = ("/contracts/c1/releases?limit=2".to_owned(), Vec::new());
+    loop {
+        let (_, page) = scene.member(Verb::Get, &path, &Value::Null);
+        ids.extend(
+            page["value"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|r| r["id"].clone()),
+        );
+        match page["nextLink"].as_str() {
+            Some(next) => path = next.strip_prefix("/app").unwrap().to_owned(),
+            None => break,
+        }
+    }
+    let all: Vec<Value> = records.iter().map(|shown| shown["id"].clone()).collect();
+    assert_eq!(ids, all);
+}
+
+#[test]
 fn release_records_are_paged_newest_first_and_filtered_by_secret() {
     let mut scene = Scene::new().with_secret();
     scene.member(
