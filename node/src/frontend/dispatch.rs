@@ -220,16 +220,24 @@ struct Job {
 }
 
 impl Job {
+    /// A batch is held open for it if it may write.
     fn run_inline(mut self) -> (Self, Executed) {
+        let parts = Arc::clone(&self.parts);
+        let writes = matches!(self.endpoint.handler, Handler::Write(_));
+        let running = writes.then(|| parts.store.running());
         let executed = self.execute();
+        drop(running);
         (self, executed)
     }
 
+    /// No batch waits for these, which may take long.
     /// `None` when the thread was lost, which happens only while the runtime stops.
-    async fn run_blocking(self) -> Option<(Self, Executed)> {
-        tokio::task::spawn_blocking(move || self.run_inline())
-            .await
-            .ok()
+    async fn run_blocking(mut self) -> Option<(Self, Executed)> {
+        let ran = tokio::task::spawn_blocking(move || {
+            let executed = self.execute();
+            (self, executed)
+        });
+        ran.await.ok()
     }
 
     /// Runs the handler once.

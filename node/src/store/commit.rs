@@ -21,6 +21,9 @@ const SIGNATURE_TABLES: [&str; 3] = [
 /// How many transactions may wait for the disk. More are refused, not queued.
 const MAX_QUEUED: usize = 10_000;
 
+/// How long a batch is held open at most for handlers that were running when it could have been closed.
+const GATHERING: Duration = Duration::from_micros(if cfg!(test) { 3_600_000_000 } else { 500 });
+
 /// The store of one node.
 pub struct Store {
     head: Mutex<Head>,
@@ -35,7 +38,13 @@ struct Head {
     queue: Vec<Pending>,
     signing: bool,
     closed: bool,
+    /// Handlers that may write, since the start: how many began, and how many ended.
+    begun: u64,
+    ended: u64,
 }
+
+/// A handler that may write, until this is dropped.
+pub struct Running<'s>(&'s Store);
 
 /// The last state that is signed and on disk.
 pub struct Durable {
@@ -103,6 +112,8 @@ impl Store {
                 queue: Vec::new(),
                 signing: false,
                 closed: false,
+                begun: 0,
+                ended: 0,
             }),
             work: Condvar::new(),
             signed: Condvar::new(),
@@ -165,15 +176,22 @@ impl Store {
         Ok(Appended { seqno, durable })
     }
 
-    /// For the pipeline: waits for transactions and takes all there are; an empty batch when
-    /// `patience` has passed, `None` when the store is closed and everything was taken.
+    /// Says that a handler runs which may write, and soon: a batch is held open for it.
+    pub fn running(&self) -> Running<'_> {
+        self.lock().begun += 1;
+        Running(self)
+    }
+
+    /// For the pipeline: waits for transactions, and for handlers that are running when the first is there, and takes all there are; an
+    /// empty batch when `patience` has passed, `None` when the store is closed and everything was taken.
     pub fn take(&self, patience: Duration) -> Option<Batch> {
-        let (mut head, _) = self
+        let (head, _) = self
             .work
             .wait_timeout_while(self.lock(), patience, |head| {
                 head.queue.is_empty() && !head.closed
             })
             .unwrap_or_else(PoisonError::into_inner);
+        let mut head = self.gather(head);
         if head.queue.is_empty() && head.closed {
             return None;
         }
@@ -190,6 +208,20 @@ impl Store {
             state,
             signature,
         })
+    }
+
+    /// Waits until as many handlers have ended as are running now. The two signatures over a batch cost as much as a handler does, so what
+    /// arrives in a moment is worth the moment; handlers that begin meanwhile are not waited for.
+    fn gather<'s>(&self, head: MutexGuard<'s, Head>) -> MutexGuard<'s, Head> {
+        if head.queue.is_empty() {
+            return head;
+        }
+        let begun = head.begun;
+        let (head, _) = self
+            .work
+            .wait_timeout_while(head, GATHERING, |head| head.ended < begun && !head.closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        head
     }
 
     /// For the pipeline: the batch and the signature over it are on disk. `root` covers both.
@@ -236,6 +268,18 @@ impl Store {
     fn lock(&self) -> MutexGuard<'_, Head> {
         // Nothing between lock and unlock leaves the head half changed.
         self.head.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let mut head = self.0.lock();
+        head.ended += 1;
+        let awaited = !head.queue.is_empty();
+        drop(head);
+        if awaited {
+            self.0.work.notify_one();
+        }
     }
 }
 

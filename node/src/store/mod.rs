@@ -12,7 +12,7 @@ mod rows;
 mod state;
 mod transaction;
 
-pub use commit::{Appended, Batch, CommitError, Durable, Pending, Store};
+pub use commit::{Appended, Batch, CommitError, Durable, Pending, Running, Store};
 pub use state::{Bytes, State, StateBuilder, TableWrites, Writes};
 pub use transaction::{Access, Chain, Transaction};
 

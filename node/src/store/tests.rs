@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use ccf_rs::{Historical, HostError, ReadHost, Seqno, TxId, TxStatus, View, WriteHost};
@@ -64,6 +65,22 @@ fn flush(store: &Store) -> Batch {
     .into();
     store.publish(&batch, &row, [7; 32]);
     batch
+}
+
+#[test]
+fn a_batch_is_held_open_for_handlers_that_run() {
+    let store = Arc::new(store());
+    put(&store, "public:t", "a", "1");
+    let running = store.running();
+    let taken = thread::spawn({
+        let store = Arc::clone(&store);
+        move || store.take(Duration::ZERO).unwrap()
+    });
+    // Time to take the first alone, were that what it does.
+    thread::sleep(Duration::from_millis(50));
+    put(&store, "public:t", "b", "2");
+    drop(running);
+    assert_eq!(taken.join().unwrap().transactions.len(), 2);
 }
 
 #[test]
