@@ -274,16 +274,22 @@ fn put(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
     if replays::check(ctx, &contract, &target, &payload.signature)? == Seen::Again {
         return Ok(Reply::ok());
     }
-    let (mut stored, mut documents) = ctx
-        .read(&DELEGATES)
-        .get(&key)?
-        .map(|delegate| (delegate.claims, delegate.documents))
+    let earlier = installed(ctx, &contract, kind.as_str(), id.as_str())?;
+    // What code left behind that members voted out since is not taken over: an addition begins anew, a removal takes all of it away.
+    let is_left_behind = match &earlier {
+        Some(earlier) => earlier.check_maker(&policy).is_err(),
+        None => false,
+    };
+    let removes = matches!(change.change, Change::Remove);
+    let (mut stored, mut documents) = earlier
+        .filter(|_| removes || !is_left_behind)
+        .map(|earlier| (earlier.claims.0, earlier.documents))
         .unwrap_or_default();
     if let Some(named) = change.documents {
         documents = ties::named(named, "InvalidPolicy")?;
     }
     policies::edit(&mut stored, change.change, change.claims)?;
-    if stored.is_empty() {
+    if stored.is_empty() || (removes && is_left_behind) {
         ctx.table(&DELEGATES).remove(&key)?;
         return Ok(Reply::ok());
     }

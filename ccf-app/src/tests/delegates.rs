@@ -131,3 +131,48 @@ fn a_delegate_policy_admits_while_the_contracts_policy_admits_who_installed_it()
     vote(&mut scene, "x-ms-sevsnpvm-vmpl", &json!([0]));
     assert_eq!(scene.release(&other).0, 200);
 }
+
+#[test]
+fn what_voted_out_code_left_behind_is_not_taken_over_by_who_changes_the_delegate_policy() {
+    const HOST_DATA: &str = "x-ms-sevsnpvm-hostdata";
+    const GOOD: [u8; 32] = [0x60; 32];
+    const NEXT: [u8; 32] = [0xc3; 32];
+    let path = "/contracts/c1/cleanroompolicy/delegates/secrets/m1_key";
+    let mut scene = Scene::new().with_secret();
+    let change = |scene: &mut Scene, by: [u8; 32], change: &Value| {
+        let mut envelope = scene.signed(change);
+        envelope["attestation"] = scene.envelope(by)["attestation"].clone();
+        scene.call(Verb::Put, path, Caller::Unasked, &envelope).0
+    };
+    let shown = |scene: &mut Scene| scene.member(Verb::Post, path, &Value::Null).1;
+    let add = |code: [u8; 32]| json!({ "type": "add", "claims": { HOST_DATA: hex::encode(code) } });
+    let admit = |scene: &mut Scene, code: [u8; 32]| {
+        vote(scene, HOST_DATA, &json!([hex::encode(code)]));
+    };
+    let mut tied = add(OTHER);
+    tied["documents"] = json!(["terms"]);
+    assert_eq!(change(&mut scene, AGREED, &tied), 200);
+
+    // The code that comes after it adds its own, which ends what the other one admitted.
+    admit(&mut scene, NEXT);
+    assert_eq!(change(&mut scene, NEXT, &add(GOOD)), 200);
+    assert_eq!(
+        shown(&mut scene),
+        json!({ "claims": { HOST_DATA: [hex::encode(GOOD)] } })
+    );
+    let (other, good) = (scene.envelope(OTHER), scene.envelope(GOOD));
+    assert_eq!(scene.release(&other).0, 400);
+    assert_eq!(scene.release(&good).0, 200);
+    assert_eq!(change(&mut scene, NEXT, &add(OTHER)), 200);
+    assert_eq!(scene.release(&good).0, 200, "its own it keeps");
+
+    // A removal leaves nothing of it either, and names what is there.
+    admit(&mut scene, AGREED);
+    let mut remove = add(OTHER);
+    remove["type"] = json!("remove");
+    assert_eq!(change(&mut scene, AGREED, &remove), 200);
+    assert_eq!(shown(&mut scene), json!({ "claims": {} }));
+    assert_eq!(change(&mut scene, AGREED, &remove), 400);
+    admit(&mut scene, NEXT);
+    assert_eq!(scene.release(&good).0, 400);
+}
