@@ -186,6 +186,10 @@ impl Walk {
         let last = self.tree.last();
         let fault = match name.last.filter(|want| *want != last) {
             Some(want) => Check::ChunkName.fault(format!("a last entry {last}"), want.to_string()),
+            // Only a finished chunk is renamed so. The name is not signed, and must not make an open one count as more.
+            None if name.committed && !finished => {
+                Check::ChunkEnd.fault("an open chunk named committed", "a finished one")
+            }
             None if finished && !self.last_was_signature => Check::ChunkEnd.fault(
                 "a finished chunk without signature at its end",
                 "a signature",
@@ -340,7 +344,7 @@ impl Walk {
         if let Some(row) = single(entry, SNAPSHOT_EVIDENCE_MAP) {
             snapshot_evidence(entry, row)?;
         }
-        if let Some(row) = single(entry, SIGNATURES_MAP) {
+        if let Some(row) = signature_row(entry)? {
             let signature = self.signature(entry, row, place)?;
             pending.push(signature);
             self.report.signatures += 1;
@@ -397,6 +401,21 @@ impl Walk {
 impl LastSignature {
     fn checkpoint(self) -> Option<Checkpoint> {
         Checkpoint::of_signature(&self.row, self.cose.as_deref(), &self.service_certificate)
+    }
+}
+
+/// LED-08: what writes the table of signatures is a signature, and no other row passes for one.
+fn signature_row<'a>(entry: &Entry<'a>) -> Result<Option<&'a [u8]>, Fault> {
+    let Some(section) = entry.section(SIGNATURES_MAP) else {
+        return Ok(None);
+    };
+    let rows = section.writes.len() + section.removes.len();
+    match single(entry, SIGNATURES_MAP).filter(|_| rows == 1) {
+        Some(row) => Ok(Some(row)),
+        None => {
+            let got = format!("{rows} changes to {SIGNATURES_MAP}");
+            Err(Check::SignatureRow.fault(got, "its one row"))
+        }
     }
 }
 

@@ -71,6 +71,22 @@ fn led_19_chunks_end_with_a_signature() {
     assert_eq!(forge.sign().refused(), Check::ChunkEnd);
 }
 
+#[test]
+fn led_19_a_chunk_named_committed_has_ended() {
+    let mut forge = Forge::new();
+    forge.sign();
+    let committed = |forge: &Forge| ChunkName::committed(Seqno(1), forge.tree.last());
+    let open = (committed(&forge), forge.bytes.clone());
+    assert_eq!(verify(None, &[open]), Err(Check::ChunkEnd));
+    // With something behind the signature, which an open chunk may have.
+    forge.put("public:rows", "v");
+    let open = (committed(&forge), forge.bytes.clone());
+    assert_eq!(verify(None, &[open]), Err(Check::ChunkEnd));
+    let torn = forge.bytes[..forge.bytes.len() - 1].to_vec();
+    let name = ChunkName::committed(Seqno(1), Seqno(2));
+    assert_eq!(verify(None, &[(name, torn)]), Err(Check::ChunkEnd));
+}
+
 fn one_row() -> WriteSet {
     let mut set = WriteSet::new();
     set.put("public:rows", "k", "v");

@@ -23,6 +23,16 @@ fn led_08_to_10_signature_rows() {
     let mut forge = Forge::new();
     forge.sign_altered(|set| set.put(SIGNATURES_MAP, SINGLE_KEY, "{}"));
     assert_eq!(forge.refused(), Check::SignatureRow);
+    // Another row of the table, or none, passes for no signature.
+    let changes: [fn(&mut WriteSet); 2] = [
+        |set| set.put(SIGNATURES_MAP, "k", "{}"),
+        |set| set.remove(SIGNATURES_MAP, SINGLE_KEY),
+    ];
+    for change in changes {
+        let mut forge = Forge::new();
+        forge.sign().sign_altered(change);
+        assert_eq!(forge.refused(), Check::SignatureRow);
+    }
     let mut forge = Forge::new();
     forge.sign_row(|row| row["root"] = json!(Digest::of(b"another").to_hex()));
     assert_eq!(forge.refused(), Check::Root);

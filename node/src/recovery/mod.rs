@@ -90,6 +90,16 @@ pub enum RecoveryError {
         /// How it differs from what was kept.
         rollbacks: Vec<Rollback>,
     },
+    /// Tables were read that no signature covers.
+    #[error(
+        "the tables are those of {got}, the last signature is {want}: nobody signed what is between"
+    )]
+    Unsigned {
+        /// Position of the last transaction that was read.
+        got: Seqno,
+        /// The last signature.
+        want: Seqno,
+    },
     /// The ledger as a whole does not hold, or belongs to another service.
     #[error("the ledger: {0}")]
     Ledger(#[from] Fault),

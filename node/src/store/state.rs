@@ -206,6 +206,11 @@ impl StateBuilder {
         self.seqno = self.seqno.max(seqno);
     }
 
+    /// Position of the last transaction so far.
+    pub const fn seqno(&self) -> Seqno {
+        self.seqno
+    }
+
     /// The value under `key` so far.
     pub fn value(&self, table: &str, key: &[u8]) -> Option<&Bytes> {
         let table = self.tables.get(*self.names.get(table)?)?;

@@ -1,5 +1,8 @@
 //! The walk through the files of a ledger.
 
+#[cfg(test)]
+mod tests;
+
 use std::ops::Range;
 
 use ccf_rs::Seqno;
@@ -283,6 +286,12 @@ impl Reader {
         let (last, leaf) = self
             .last
             .ok_or_else(|| bad(SIGNATURES_MAP, "no signature".to_owned()))?;
+        // Members and the constitution are taken from these tables, whatever file they came in.
+        let read = ledger::Seqno(self.builder.seqno().0);
+        if report.unsigned_tail > 0 || read != last.seqno {
+            let want = report.verified_until.map_or(last.seqno, |last| last.seqno);
+            return Err(RecoveryError::Unsigned { got: read, want });
+        }
         let mut tree = self
             .builder
             .value(TREE_MAP, &SINGLE_KEY)
