@@ -91,10 +91,4 @@ impl LedgerVerifier {
     pub fn finish(self) -> Result<Report, Fault> {
         self.walk.finish()
     }
-
-    /// The certificate of the service at the end, PEM.
-    #[must_use]
-    pub fn service_certificate(&self) -> Option<&str> {
-        self.walk.service_certificate()
-    }
 }

@@ -224,8 +224,14 @@ impl Tables {
         }
     }
 
-    pub(super) fn epochs(&self) -> &[Epoch] {
-        &self.epochs
+    /// The identities that have signed, in the order in which they did, each with its last signature and the root that one
+    /// signs. One that was only named is none of them.
+    pub(super) fn signed_epochs(&self) -> Vec<(&PublicKey, TxId, Digest)> {
+        let signed = self.epochs.iter().filter_map(|epoch| {
+            let (id, root) = epoch.last_signed?;
+            Some((&*epoch.key, id, root))
+        });
+        signed.collect()
     }
 
     pub(super) fn service_key(&self) -> Option<Arc<PublicKey>> {

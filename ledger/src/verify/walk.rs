@@ -222,24 +222,15 @@ impl Walk {
             let want = format!("one that holds {}", checkpoint.txid);
             return Err(Check::Checkpoint.fault(got, want));
         }
-        self.report.signed_root = self
-            .tables
-            .epochs()
-            .last()
-            .and_then(|epoch| epoch.last_signed)
-            .map(|(_, root)| root);
+        let signed = self.tables.signed_epochs();
+        self.report.signed_root = signed.last().map(|(_, _, root)| *root);
         self.report.anchor = self.anchor(verified)?;
         self.report.pinned = matches!(
             self.report.anchor,
             Anchor::Service { .. } | Anchor::Successor { .. }
         );
-        self.report.service_identity = self.tables.service_key().map(|key| key.id());
-        self.report.identities = self
-            .tables
-            .epochs()
-            .iter()
-            .map(|epoch| epoch.key.id())
-            .collect();
+        self.report.identities = signed.iter().map(|(key, ..)| key.id()).collect();
+        self.report.service_identity = self.report.identities.last().cloned();
         self.report.empty_endorsements = self.tables.empty_endorsements;
         self.report.unsigned_tail = self.tree.last().0.saturating_sub(verified.seqno.0);
         self.report.root = self.report.unsigned_tail.eq(&0).then(|| self.tree.root());
@@ -250,42 +241,35 @@ impl Walk {
         Ok(self.report)
     }
 
-    /// The certificate of the service at the end, PEM.
-    #[must_use]
-    pub fn service_certificate(&self) -> Option<&str> {
-        self.tables.service_certificate()
-    }
-
-    /// LED-20: how the pinned identity vouches for the ledger.
+    /// LED-20: how the pinned identity vouches for the ledger. Anybody can name it behind the last signature, so that only
+    /// identities count that have signed.
     fn anchor(&self, verified: TxId) -> Result<Anchor, Fault> {
         let Some(pinned) = &self.trust.service else {
             return Ok(Anchor::None);
         };
         let identity = pinned.id();
-        let epochs = self.tables.epochs();
-        if epochs.last().is_some_and(|epoch| *epoch.key == *pinned) {
+        let epochs = self.tables.signed_epochs();
+        let last = epochs.last().map(|(key, ..)| *key);
+        if last == Some(pinned) {
             return Ok(Anchor::Service { identity });
         }
-        let earlier = epochs.iter().rfind(|epoch| *epoch.key == *pinned);
-        if let Some((until, _)) = earlier.and_then(|epoch| epoch.last_signed) {
+        if let Some((_, until, _)) = epochs.iter().rfind(|(key, ..)| *key == pinned) {
+            let until = *until;
             return Ok(Anchor::Predecessor { identity, until });
         }
         let chain = verify_chain(pinned, &self.trust.endorsements)
             .map_err(|e| Check::PinnedIdentity.fault(e.to_string(), "a chain of endorsements"))?;
-        let step = chain.iter().position(|endorsed| {
-            epochs
-                .last()
-                .is_some_and(|epoch| *epoch.key == endorsed.key)
-                && endorsed.covers(verified)
-        });
+        let step = chain
+            .iter()
+            .position(|endorsed| last == Some(&endorsed.key) && endorsed.covers(verified));
         match step {
             Some(step) => Ok(Anchor::Successor {
                 identity,
                 endorsements: step as u64 + 1,
             }),
             None => {
-                let last = epochs.last().map(|epoch| epoch.key.id());
-                Err(Check::PinnedIdentity.fault(last.unwrap_or_default(), identity))
+                let got = last.map(PublicKey::id).unwrap_or_default();
+                Err(Check::PinnedIdentity.fault(got, identity))
             }
         }
     }
@@ -383,7 +367,11 @@ impl Walk {
         self.last_signature = Some(LastSignature {
             row,
             cose: cose.clone(),
-            service_certificate: self.service_certificate().unwrap_or_default().to_owned(),
+            service_certificate: self
+                .tables
+                .service_certificate()
+                .unwrap_or_default()
+                .to_owned(),
         });
         Ok(PendingSignature {
             place: place.clone(),

@@ -1,8 +1,8 @@
 //! What the service says of itself, its nodes and its snapshots (LED-17, LED-18, LED-20, LED-22, LED-24).
 
 use ledger::{
-    Check, ChunkName, Digest, ENDORSEMENT_MAP, EndorsementRow, PublicKey, SINGLE_KEY,
-    SNAPSHOT_EVIDENCE_MAP, Seqno, Signer as _, TxId,
+    Anchor, Check, ChunkName, Digest, ENDORSEMENT_MAP, EndorsementRow, LedgerVerifier, PublicKey,
+    SINGLE_KEY, SNAPSHOT_EVIDENCE_MAP, Seqno, Signer as _, Trust, TxId, Verdict,
 };
 use serde_json::json;
 use tests::ledger_writer::{Key, NODES_INFO, SERVICE_INFO};
@@ -54,6 +54,60 @@ fn led_20_pinned_identity() {
     let name = ChunkName::committed(Seqno(1), Seqno(2));
     assert_eq!(
         verify(Some(other), &[(name, forge.chunk())]),
+        Err(Check::PinnedIdentity)
+    );
+}
+
+#[test]
+fn led_20_an_identity_that_is_only_named_vouches_for_nothing() {
+    let key = |key: &Key| PublicKey::from_spki_der(key.public_key_der()).unwrap();
+    let named = |other: &Key, status: &str| {
+        let cert = other.service_certificate();
+        json!({ "cert": cert, "status": status }).to_string()
+    };
+    // A ledger that another service signs throughout, which names the pinned one behind its last signature.
+    let mut forge = Forge::new();
+    let (open, pinned) = (forge.service_info("Open"), Key::generate());
+    forge.put(SERVICE_INFO, open).sign();
+    let signed = TxId::new(2, forge.next() - 1);
+    forge.put(SERVICE_INFO, named(&pinned, "Recovering"));
+    let ledger = [(ChunkName::open(Seqno(1)), forge.bytes.clone())];
+    assert_eq!(
+        verify(Some(key(&pinned)), &ledger),
+        Err(Check::PinnedIdentity)
+    );
+    // To the service that signed it, it is a recovery that was cut off before its first signature.
+    let service = key(&forge.service).id();
+    let report = verify(Some(key(&forge.service)), &ledger).unwrap();
+    assert_eq!(
+        report.anchor,
+        Anchor::Service {
+            identity: service.clone()
+        }
+    );
+    assert_eq!(report.verdict(), Verdict::Incomplete);
+    assert_eq!(
+        (report.verified_until, report.unsigned_tail),
+        (Some(signed), 1)
+    );
+    assert_eq!(report.service_identity.as_ref(), Some(&service));
+    assert_eq!(report.identities, [service]);
+    assert!(report.signed_root.is_some());
+    // Nor does an identity that endorses the one that is only named.
+    let later = Key::generate();
+    let first = EndorsementRow::self_endorsement(&pinned, TxId::new(2, 1), 1).unwrap();
+    let (until, created) = (Seqno(9), TxId::new(4, 10));
+    let row =
+        EndorsementRow::of_previous(&later, &first, until, created, &Digest::of(b"x"), 1).unwrap();
+    let trust = Trust {
+        service: Some(key(&later)),
+        endorsements: vec![row],
+        ..Trust::default()
+    };
+    let mut verifier = LedgerVerifier::trusting(trust);
+    verifier.chunk(&ledger[0].0, &ledger[0].1).unwrap();
+    assert_eq!(
+        verifier.finish().map_err(|fault| fault.check),
         Err(Check::PinnedIdentity)
     );
 }
