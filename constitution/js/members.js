@@ -116,16 +116,16 @@ action("set_member", {
     });
   },
   // CON-20 (W6b, H1): alone, an operator adds only *new* members, only operators, without key or role in recovery, and
-  // with nothing in their data that could mean anything else.
+  // with nothing in their data that could mean anything else: whoever belongs to a tenant sets where its tokens come from.
   operator(args) {
-    const known = ["isOperator", "tenantId", "identifier"];
+    const known = ["isOperator", "identifier"];
     const data = args.member_data;
     return (
       isAbsent(args.encryption_pub_key) &&
       isAbsent(args.recovery_role) &&
       isOperator(data) &&
       Object.keys(data).every((key) => known.includes(key)) &&
-      ["tenantId", "identifier"].every((key) => ["string", "undefined"].includes(typeof data[key])) &&
+      ["string", "undefined"].includes(typeof data.identifier) &&
       isNewMember(ccf.pemToId(args.cert))
     );
   },

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::App;
-use crate::callers::{Kind, NOT_REGISTERED, PEOPLE, Person, registered, tenant};
+use crate::callers::{Kind, NOT_REGISTERED, PEOPLE, Person, acting, registered, tenant};
 use crate::ids::composite;
 use crate::service_keys::ISSUER;
 
@@ -104,7 +104,7 @@ struct SetUrl {
 }
 
 fn set(_: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
-    let person = registered(ctx)?;
+    let person = acting(ctx)?;
     let body: SetUrl = ctx.json()?;
     let Some(url) = body.url.as_str().filter(|url| is_url(url)) else {
         return Err(Error::bad_request("InvalidUrl", "Want an https URL."));
@@ -123,7 +123,7 @@ fn set(_: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
 }
 
 fn remove(_: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
-    let person = registered(ctx)?;
+    let person = acting(ctx)?;
     let tenant = required_tenant(ctx, &person)?;
     check_setter(ctx, &person, &tenant)?;
     let mut kinds = vec![Kind::User];

@@ -285,6 +285,22 @@ fn w14_issuer_urls_are_https_and_belong_to_who_set_them() {
 }
 
 #[test]
+fn a_member_who_is_not_active_sets_no_issuer_url() {
+    let mut scene = Scene::new().with_issuer();
+    let accepted = json!({ "status": "Accepted", "member_data": { "tenantId": "mt" } });
+    set(
+        &mut scene.host,
+        "public:ccf.gov.members.info",
+        "m3",
+        &accepted,
+    );
+    let refused = (403, json!("CallerNotAuthorized"));
+    assert_eq!(scene.url(m("m3"), "https://x.example.com"), refused);
+    let remove = "/oidc/removeIssuerUrl";
+    assert_eq!(scene.call(Verb::Post, remove, m("m3"), &json!({})).0, 403);
+}
+
+#[test]
 fn a_token_user_sets_the_url_of_the_tokens_tenant() {
     let mut scene = Scene::new().with_issuer();
     let identity = json!({ "accountType": "microsoft", "data": { "tenantId": "jt" } });

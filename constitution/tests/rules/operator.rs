@@ -104,7 +104,8 @@ pub fn an_operator_adds_only_new_bare_operators() {
     let mut c = consortium();
     let cert = certificate();
     let set_member = |changes: Value| {
-        let mut args = json!({"cert": cert, "member_data": {"isOperator": true, "tenantId": "t", "identifier": "i"}});
+        let mut args =
+            json!({"cert": cert, "member_data": {"isOperator": true, "identifier": "i"}});
         for (key, value) in changes.as_object().unwrap() {
             args[key] = value.clone();
         }
@@ -121,7 +122,8 @@ pub fn an_operator_adds_only_new_bare_operators() {
         json!({"member_data": null}),
         json!({"member_data": {"isOperator": true, "isRecoveryOperator": true}}),
         json!({"member_data": {"isOperator": true, "cgsRoles": {"cgsOperator": true}}}),
-        json!({"member_data": {"isOperator": true, "tenantId": {"x": 1}}}),
+        json!({"member_data": {"isOperator": true, "tenantId": "t"}}),
+        json!({"member_data": {"isOperator": true, "identifier": {"x": 1}}}),
     ] {
         assert_eq!(
             c.decide("o", &set_member(changes.clone()), &[]).state,
