@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::source::{Source, left_open};
 use crate::connect::read;
 use crate::error::CliError;
-use crate::output::Output;
+use crate::output::{Output, lines};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -65,9 +65,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), 
     for left in left_open(&report) {
         output.note(&format!("note: {left}"));
     }
-    output.show(&changes, |changes| {
-        changes.iter().map(line).collect::<Vec<_>>().join("\n")
-    })
+    output.show(&changes, |changes| lines(changes, line))
 }
 
 /// Private keys from their files.

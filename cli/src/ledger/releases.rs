@@ -5,7 +5,7 @@ use ledger_tools::{Filter, Release, Releases, short};
 
 use super::source::Source;
 use crate::error::CliError;
-use crate::output::Output;
+use crate::output::{Output, lines};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -51,11 +51,10 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), 
         .source
         .replay(output, |entry| releases.transaction(entry))?;
     output.show(&releases.finish(), |releases| {
-        let lines: Vec<String> = releases.iter().map(line).collect();
-        if lines.is_empty() {
+        if releases.is_empty() {
             return "nothing was released or refused".to_owned();
         }
-        lines.join("\n")
+        lines(releases, line)
     })
 }
 

@@ -8,7 +8,7 @@ use ledger_tools::{
 
 use super::source::Source;
 use crate::error::CliError;
-use crate::output::Output;
+use crate::output::{Output, lines};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -126,7 +126,7 @@ fn join<T>(items: &[T], line: fn(&T) -> String) -> String {
     if items.is_empty() {
         return "nothing".to_owned();
     }
-    items.iter().map(line).collect::<Vec<_>>().join("\n")
+    lines(items, line)
 }
 
 pub(super) fn entry_line(entry: &TransactionSummary) -> String {

@@ -5,7 +5,7 @@ use ledger_tools::{Event, Timeline, date};
 
 use super::source::Source;
 use crate::error::CliError;
-use crate::output::Output;
+use crate::output::{Output, lines};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -18,12 +18,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), 
     arguments
         .source
         .replay(output, |entry| timeline.transaction(entry))?;
-    output.show(&timeline.finish(), |events| lines(events))
-}
-
-/// A line for each event.
-fn lines(events: &[Event]) -> String {
-    events.iter().map(line).collect::<Vec<_>>().join("\n")
+    output.show(&timeline.finish(), |events| lines(events, line))
 }
 
 /// One event in words.

@@ -10,7 +10,7 @@ use ledger_tools::{Follower, Judge, Timeline};
 use super::source::{Source, left_open};
 use super::timeline::line;
 use crate::error::CliError;
-use crate::output::Output;
+use crate::output::{Output, one_line};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), 
             }
         }
         for event in timeline.take() {
-            output.line(&event, line)?;
+            output.line(&event, |event| one_line(&line(event)).into_owned())?;
         }
         let found = judge.found();
         for act in found.unjudged.iter().skip(unjudged) {
