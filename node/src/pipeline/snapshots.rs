@@ -3,8 +3,8 @@
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -38,6 +38,40 @@ pub(super) struct Snapshotter {
     running: Option<JoinHandle<Duration>>,
     /// When the next may begin that nobody asked for.
     rested: Option<Instant>,
+    underway: Arc<Underway>,
+}
+
+/// Whether one is due or being taken, for whoever is about to stop: its evidence has to be signed before.
+#[derive(Default)]
+pub(super) struct Underway {
+    taking: Mutex<bool>,
+    ended: Condvar,
+}
+
+impl Underway {
+    fn set(&self, taking: bool) {
+        *self.taking.lock().unwrap_or_else(PoisonError::into_inner) = taking;
+        self.ended.notify_all();
+    }
+
+    /// Waits until none is, for so long at most. Whether none is.
+    pub(super) fn wait(&self, patience: Duration) -> bool {
+        let taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
+        let (taking, _) = self
+            .ended
+            .wait_timeout_while(taking, patience, |taking| *taking)
+            .unwrap_or_else(PoisonError::into_inner);
+        !*taking
+    }
+}
+
+/// Ends what is under way when it is dropped, by a panic too.
+struct Taking(Arc<Underway>);
+
+impl Drop for Taking {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
 }
 
 /// What a snapshot is made of. The state is shared, not copied.
@@ -66,7 +100,13 @@ impl Snapshotter {
             last,
             running: None,
             rested: None,
+            underway: Arc::default(),
         }
+    }
+
+    /// Tells when one ends.
+    pub(super) fn underway(&self) -> Arc<Underway> {
+        Arc::clone(&self.underway)
     }
 
     /// Whether one is to be taken at this signature. Never two at a time: a request waits. And one that takes long makes the next
@@ -83,6 +123,7 @@ impl Snapshotter {
                 && self.rested.is_none_or(|rested| rested <= Instant::now()));
         if due {
             self.last = signature;
+            self.underway.set(true);
         }
         due
     }
@@ -90,15 +131,17 @@ impl Snapshotter {
     /// Takes one, on a thread of its own.
     pub(super) fn take(&mut self, job: Job) {
         let directory = self.settings.directory.clone();
+        let taking = Taking(Arc::clone(&self.underway));
         let spawned = thread::Builder::new()
             .name("snapshot".to_owned())
             .spawn(move || {
+                let _taking = taking;
                 yield_to_requests();
                 let begin = Instant::now();
                 let at = job.state.seqno();
                 match job.run(&directory) {
                     Ok(Some(file)) => tracing::info!(file = %file.display(), "snapshot written"),
-                    Ok(None) => {}
+                    Ok(None) => tracing::warn!(%at, "no snapshot: the node stops"),
                     Err(error) => tracing::error!(%error, %at, "no snapshot"),
                 }
                 begin.elapsed()

@@ -15,7 +15,7 @@ use ledger::{
 use super::checkpoints::Checkpoints;
 use super::files::Files;
 use super::history::History;
-use super::snapshots::{Job, Snapshots, Snapshotter};
+use super::snapshots::{Job, Snapshots, Snapshotter, Underway};
 use super::views::Views;
 use crate::frontend::says_open;
 use crate::identity::IdentityKey;
@@ -26,6 +26,9 @@ const SERVICE_INFO: &str = "public:ccf.gov.service.info";
 
 /// How long the thread sleeps without work before it looks whether it should end.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a stop waits for a snapshot that is being taken.
+const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Pause before a failed write is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 1 } else { 100 });
@@ -65,6 +68,7 @@ pub struct PipelineParts {
 /// The running pipeline. Dropping it closes the store and waits for what is queued.
 pub struct Pipeline {
     store: Arc<Store>,
+    snapshots: Arc<Underway>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -112,17 +116,22 @@ impl Pipeline {
             flags,
             committed,
         };
+        let snapshots = worker.snapshotter.underway();
         let thread = thread::Builder::new()
             .name("commit".to_owned())
             .spawn(move || worker.run())?;
         Ok(Self {
             store,
+            snapshots,
             thread: Some(thread),
         })
     }
 
-    /// Takes no more transactions, finishes those that are queued, and ends.
+    /// Lets a snapshot be finished, within reason, takes no more transactions, finishes those that are queued, and ends.
     pub fn stop(&mut self) {
+        if !self.store.is_closed() && !self.snapshots.wait(SNAPSHOT_PATIENCE) {
+            tracing::warn!("a snapshot is being taken and will not be finished");
+        }
         self.store.close();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
