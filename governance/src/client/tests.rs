@@ -332,8 +332,10 @@ fn a_request_is_not_sent_on_for_ever() {
     let count = asked.clone();
     let node = serve(1, move |_, _| {
         count.fetch_add(1, Ordering::SeqCst);
-        let location = format!("location: {}/app/x\r\n", itself.get().unwrap());
-        reply("307 TEMPORARY_REDIRECT", &location, "")
+        // The end of a connection that nobody announced would race with the next request.
+        let url = itself.get().unwrap();
+        let headers = format!("location: {url}/app/x\r\nconnection: close\r\n");
+        reply("307 TEMPORARY_REDIRECT", &headers, "")
     });
     url.set(node.url.clone()).unwrap();
     let client = Client::new(&node.url, &node.certificate).unwrap();

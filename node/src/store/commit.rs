@@ -22,7 +22,7 @@ const SIGNATURE_TABLES: [&str; 3] = [
 const MAX_QUEUED: usize = 10_000;
 
 /// How long a batch is held open at most for handlers that were running when it could have been closed.
-const GATHERING: Duration = Duration::from_micros(if cfg!(test) { 3_600_000_000 } else { 500 });
+const GATHERING: Duration = Duration::from_micros(if cfg!(test) { 30_000_000 } else { 500 });
 
 /// The store of one node.
 pub struct Store {

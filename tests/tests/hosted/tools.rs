@@ -115,7 +115,7 @@ fn the_demo_takes_real_evidence() {
 fn snapshots_are_ccfs() {
     let mut scene = tests::scene::Scene::set();
     let folder = scene.service.folder().join("snapshots");
-    let first = committed(&folder, 1);
+    let first = committed(&folder, 1, || {});
     let client = scene.service.client();
     let latest = client.exchange(Request::get("/node/snapshot")).unwrap();
     assert_eq!(latest.status(), 308);
@@ -130,8 +130,16 @@ fn snapshots_are_ccfs() {
     ));
     let actions = governance::member::Actions::new().action("trigger_snapshot", Value::Null);
     scene.service.accept(&scene.members, &actions);
-    // It is taken at the next signature.
-    let second = committed(&folder, 2);
+    // It is taken at the next signature, should the first be finished then.
+    let draft = |n: u32| {
+        Request::put(format!("/app/contracts/next{n}"))
+            .json(&serde_json::json!({ "data": "terms" }))
+    };
+    let drafts = std::cell::Cell::new(0);
+    let second = committed(&folder, 2, || {
+        drafts.set(drafts.get() + 1);
+        client.send(draft(drafts.get()).unwrap()).unwrap();
+    });
     scene.service.stop();
     let ledger = ledger_tools::verify_directory(
         &scene.service.ledger(),
@@ -159,9 +167,9 @@ fn snapshots_are_ccfs() {
     }
 }
 
-/// The committed snapshots of a folder, once there are so many.
-fn committed(folder: &Path, count: usize) -> Vec<String> {
-    for _ in 0..500 {
+/// The committed snapshots of a folder, once there are so many. While there are not, `meanwhile` is done now and then.
+fn committed(folder: &Path, count: usize, meanwhile: impl Fn()) -> Vec<String> {
+    for attempt in 1..3000 {
         let mut names: Vec<String> = std::fs::read_dir(folder)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -170,6 +178,9 @@ fn committed(folder: &Path, count: usize) -> Vec<String> {
         if names.len() >= count {
             names.sort();
             return names;
+        }
+        if attempt % 50 == 0 {
+            meanwhile();
         }
         std::thread::sleep(Duration::from_millis(20));
     }

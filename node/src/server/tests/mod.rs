@@ -26,6 +26,17 @@ use crate::identity::{
 use crate::pipeline::{History, Ledger, Views};
 use crate::store::{Access, State, Store};
 
+/// A counter becomes this: a connection is counted when it has ended, after its last answer.
+fn counts(counter: impl Fn() -> usize, want: usize) {
+    for _ in 0..1_000 {
+        if counter() == want {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(counter(), want);
+}
+
 /// Told when a slow handler began, and waits to be let go.
 #[derive(Default)]
 struct App {
