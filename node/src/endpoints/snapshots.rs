@@ -1,5 +1,6 @@
 //! `/node/snapshot`: the files that CCF's nodes fetch (CCF interface, section 6.2).
 
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use ccf_rs::{Context, Endpoint, Endpoints, Error, Forwarding, ReadContext, Reply, Result, Verb};
@@ -40,19 +41,27 @@ fn snapshot(node: &NodeEndpoints, ctx: &mut ReadContext<'_>) -> Result<Reply> {
     if !node.services.snapshots().contains(&name) {
         return Err(unknown());
     }
-    let bytes = node.services.snapshot(&name).ok_or_else(unknown)?;
+    let file = node.services.snapshot(&name).ok_or_else(unknown)?;
+    let length = file.metadata().map_err(|error| unreadable(&error))?.len();
+    let total = usize::try_from(length).map_err(|error| unreadable(&error))?;
+    // Anybody may ask: no more is read than is asked for.
+    let read = |from: usize, to: usize| {
+        let mut bytes = vec![0; to.saturating_sub(from)];
+        file.read_exact_at(&mut bytes, from as u64)
+            .map_err(|error| unreadable(&error))?;
+        Ok::<_, Error>(bytes)
+    };
     let reply = |reply: Reply| {
         reply
             .with_header("accept-ranges", "bytes")
             .with_header("x-ms-ccf-snapshot-name", name.clone())
     };
-    let total = bytes.len();
     if ctx.request().verb == Verb::Head {
         return Ok(reply(Reply::ok()).with_header("content-length", total.to_string()));
     }
     let Some(range) = ctx.request().headers.first("range") else {
         return Ok(reply(
-            Reply::ok().with_body("application/octet-stream", bytes),
+            Reply::ok().with_body("application/octet-stream", read(0, total)?),
         ));
     };
     let (from, to) = byte_range(range, total).ok_or_else(|| {
@@ -61,15 +70,18 @@ fn snapshot(node: &NodeEndpoints, ctx: &mut ReadContext<'_>) -> Result<Reply> {
             format!("Unable to read a single byte range within {total} bytes from '{range}'"),
         )
     })?;
-    let part = bytes.get(from..to).map(<[u8]>::to_vec).unwrap_or_default();
     Ok(reply(
         Reply::status(206)
-            .with_body("application/octet-stream", part)
+            .with_body("application/octet-stream", read(from, to)?)
             .with_header(
                 "content-range",
                 format!("bytes {from}-{}/{total}", to.saturating_sub(1)),
             ),
     ))
+}
+
+fn unreadable(error: &dyn std::fmt::Display) -> Error {
+    Error::Internal(format!("a snapshot cannot be read: {error}"))
 }
 
 /// `bytes=A-B`, `bytes=A-` or `bytes=-N` as a half-open range (RFC 9110, section 14.1.2).

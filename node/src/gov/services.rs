@@ -6,6 +6,7 @@
 //! application's frontend, `internal.encrypted_ledger_secrets` gives the node the ledger
 //! secret that covers the positions after it.
 
+use std::fs::File;
 use std::sync::Arc;
 
 use ccf_rs::{Seqno, TxId, View};
@@ -72,8 +73,8 @@ pub trait NodeServices: Send + Sync {
     /// Names of the committed snapshots, oldest first.
     fn snapshots(&self) -> Vec<String>;
 
-    /// Bytes of a committed snapshot.
-    fn snapshot(&self, name: &str) -> Option<Vec<u8>>;
+    /// The file of a committed snapshot, for reading.
+    fn snapshot(&self, name: &str) -> Option<File>;
 
     /// Whether the application's frontend is open.
     fn application_open(&self) -> bool;

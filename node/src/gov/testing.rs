@@ -120,7 +120,7 @@ impl NodeServices for Fake {
     fn snapshots(&self) -> Vec<String> {
         Vec::new()
     }
-    fn snapshot(&self, _: &str) -> Option<Vec<u8>> {
+    fn snapshot(&self, _: &str) -> Option<std::fs::File> {
         None
     }
     fn application_open(&self) -> bool {

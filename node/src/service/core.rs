@@ -1,5 +1,6 @@
 //! What endpoints reach of the node they run in.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -164,11 +165,11 @@ impl NodeServices for Core {
         committed_snapshots(&self.snapshots.directory)
     }
 
-    fn snapshot(&self, name: &str) -> Option<Vec<u8>> {
+    fn snapshot(&self, name: &str) -> Option<File> {
         let known = self.snapshots().iter().any(|known| known == name);
-        std::fs::read(self.snapshots.directory.join(name))
-            .ok()
-            .filter(|_| known)
+        known
+            .then(|| File::open(self.snapshots.directory.join(name)).ok())
+            .flatten()
     }
 
     fn application_open(&self) -> bool {

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use governance::Identity;
 use governance::client::Request;
 use governance::member::Ballot;
+use http::header;
 use serde_json::{Value, json};
 use tests::service::{Host, Service, program};
 
@@ -120,9 +121,16 @@ fn snapshots_are_ccfs() {
     let latest = client.exchange(Request::get("/node/snapshot")).unwrap();
     assert_eq!(latest.status(), 308);
     let path = format!("/node/snapshot/{}", first[0]);
-    let served = client.send(Request::get(path)).unwrap();
+    let served = client.send(Request::get(path.clone())).unwrap();
     let stored = std::fs::read(folder.join(&first[0])).unwrap();
     assert_eq!(served.body(), stored);
+    let part = Request::get(path).header(
+        header::RANGE,
+        header::HeaderValue::from_static("bytes=8-15"),
+    );
+    let part = client.exchange(part).unwrap();
+    assert_eq!(part.status(), 206);
+    assert_eq!(part.body(), &stored[8..16]);
     // What is private is so here too.
     assert!(!crate::releases::contains(
         &stored,
