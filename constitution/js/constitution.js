@@ -8,13 +8,15 @@ action("set_constitution", {
   apply(args, proposalId) {
     // The rules in force stay the rules: nothing was decided under others.
     if (args.constitution === getOnly("constitution")) return;
-    gov("approved_constitutions").delete(digestOf(args.constitution));
+    // Approvals were for what comes behind the old rules: one left over could bring back a text that members have moved on from.
+    gov("approved_constitutions").clear();
     setOnly("constitution", args.constitution);
     dropOtherProposals(proposalId);
   },
 });
 
-// CON-44: members approve a text by its SHA-256, for one use: the one proposal that installs it, by whom members let (CON-17).
+// CON-44: members approve a text by its SHA-256, for one use: the one proposal that installs it, by whom members let (CON-17). Any other
+// change of the constitution ends the approval too.
 action("approve_constitution", {
   check(args) {
     checkHex(args.digest, 64, "digest");

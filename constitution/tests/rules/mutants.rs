@@ -329,8 +329,8 @@ const MUTANTS: &[Mutant] = &[
     ),
     (
         "CON-44",
+        "gov(\"approved_constitutions\").clear();",
         "gov(\"approved_constitutions\").delete(digestOf(args.constitution));",
-        "",
         theorem::a_delegate_installs_only_the_constitution_members_approved_and_only_once,
     ),
     (

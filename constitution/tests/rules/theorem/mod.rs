@@ -247,6 +247,10 @@ pub fn a_delegate_installs_only_the_constitution_members_approved_and_only_once(
     state(&mut c, OURS).is(constitution::ProposalState::Accepted, "CON-17");
     c.enact("withdraw_constitution_approval", json!({"digest": digest}));
     state(&mut c, OURS).is(constitution::ProposalState::Open, "CON-15");
+    // Neither is one that members approved, and then voted for another.
+    c.enact("approve_constitution", json!({"digest": digest}));
+    c.apply(&install("// voted meanwhile")).unwrap();
+    state(&mut c, OURS).is(constitution::ProposalState::Open, "CON-15");
     c.enact("approve_constitution", json!({"digest": digest}));
     c.apply(&install(OURS)).unwrap();
     c.set_only("constitution", &json!("in force"));
