@@ -96,6 +96,7 @@ impl Installed {
     /// 403 `DelegateMakerNotAdmitted`, 403 `DocumentNotInForce`, 403 `DelegateNotTied`.
     pub(crate) fn check_counts<C: Context>(
         &self,
+        app: &App,
         ctx: &mut C,
         contract: &ContractId,
         policy: &ContractPolicy,
@@ -108,7 +109,7 @@ impl Installed {
                 "The delegate policy names no document, and members want what was consented to only.",
             ));
         }
-        ties::check(ctx, contract, &self.documents)
+        ties::check(app, ctx, contract, &self.documents)
     }
 
     fn check_maker(&self, policy: &ContractPolicy) -> Result<()> {
@@ -142,6 +143,7 @@ impl Installed {
 /// # Errors
 /// As there.
 pub(crate) fn check_admitted<C: Context>(
+    app: &App,
     ctx: &mut C,
     contract: &ContractId,
     policy: &ContractPolicy,
@@ -149,7 +151,9 @@ pub(crate) fn check_admitted<C: Context>(
     alternative: Alternative,
 ) -> Result<()> {
     match (alternative, delegate) {
-        (Alternative::Delegate, Some(delegate)) => delegate.check_counts(ctx, contract, policy),
+        (Alternative::Delegate, Some(delegate)) => {
+            delegate.check_counts(app, ctx, contract, policy)
+        }
         _ => Ok(()),
     }
 }
@@ -163,7 +167,7 @@ struct Delegate {
     delegate_type: String,
     delegate_id: String,
     claims: BTreeMap<String, Vec<Value>>,
-    /// Ids of documents that must be in force; earlier software stored none.
+    /// Names of documents that must be in force; earlier software stored none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     documents: Vec<String>,
     /// Who changed it last.

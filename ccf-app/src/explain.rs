@@ -169,7 +169,7 @@ fn explain(app: &App, ctx: &mut ReadContext<'_>) -> Result<Reply> {
     let appraised = appraise(&envelope, &verified, &policies)
         .map_err(|error| envelope::refusal(&error, &policy))
         .and_then(|alternative| {
-            delegates::check_admitted(ctx, &contract, &policy, delegate.as_ref(), alternative)
+            delegates::check_admitted(app, ctx, &contract, &policy, delegate.as_ref(), alternative)
         });
     let disabled_by = if contracts::is_accepted(ctx, &contract)? {
         options::disabled_by(ctx, &contract)?

@@ -223,7 +223,8 @@ struct Body {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     value: Value,
-    /// Ids of up to 32 documents of the contract that must be accepted and consented to when the secret is released.
+    /// Up to 32 documents of the contract that must be accepted and consented to when the secret is released: `member/ID`, `user/ID`, or an
+    /// id, which means both kinds.
     #[serde(default)]
     documents: Vec<String>,
 }
@@ -325,7 +326,7 @@ fn release(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
     releases::release(app, ctx, &envelope, &asked, |ctx, _| {
         let stored: StoredRow = private::read(ctx, &table(&contract), id)?
             .ok_or_else(|| Error::not_found("SecretNotFound", "There is no such secret."))?;
-        ties::check(ctx, &contract, &stored.documents)?;
+        ties::check(app, ctx, &contract, &stored.documents)?;
         Ok(Given::new(stored.value.into_bytes()))
     })
 }

@@ -13,9 +13,9 @@ use super::shown::{Shown, State, Vote, of_version};
 use super::target::{Body, check_owner, check_reader, other_contract, scope};
 use crate::App;
 use crate::callers::{active_member, registered};
-use crate::ids::DocumentId;
+use crate::ids::{ContractId, DocumentId};
 use crate::json::same;
-use crate::proposals;
+use crate::proposals::{self, Action};
 use crate::versions;
 
 static DRAFTS: Table<String, Draft> = Table::json("public:documents");
@@ -44,6 +44,28 @@ struct Accepted {
 }
 
 const SET_DOCUMENT: &str = "set_member_document";
+
+/// A document inside a proposal.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Copy {
+    contract_id: Option<String>,
+    data: Option<Box<RawValue>>,
+    version: Option<Value>,
+}
+
+impl Copy {
+    fn of(action: &Action) -> Self {
+        #[derive(Deserialize)]
+        struct SetDocument {
+            document: Option<Copy>,
+        }
+        action
+            .args::<SetDocument>()
+            .and_then(|args| args.document)
+            .unwrap_or_default()
+    }
+}
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "DocumentReference")]
@@ -154,6 +176,26 @@ pub(super) fn accepted_for<C: Context>(ctx: &mut C, id: &str) -> Result<Option<O
     Ok(row.map(|row| row.contract_id))
 }
 
+/// Whether members of a contract drafted or proposed a document that is not accepted yet.
+pub(super) fn is_undecided<C: Context>(
+    app: &App,
+    ctx: &mut C,
+    contract: &ContractId,
+    id: &str,
+) -> Result<bool> {
+    let draft = ctx.read(&DRAFTS).get(&id.to_owned())?;
+    if draft.is_some_and(|draft| draft.contract_id == contract.as_str()) {
+        return Ok(true);
+    }
+    let open = proposals::open(app, ctx)?;
+    let is_for_contract = |action: &Action| {
+        let copy = Copy::of(action);
+        copy.contract_id.as_deref() == Some(contract.as_str())
+    };
+    let about = open.about(SET_DOCUMENT, id);
+    Ok(about.iter().any(|(_, action)| is_for_contract(action)))
+}
+
 fn find<C: Context>(app: &App, ctx: &mut C, id: &str) -> Result<Option<Shown>> {
     if let Some(shown) = accepted(ctx, id)? {
         return Ok(Some(shown));
@@ -180,25 +222,11 @@ fn proposed<C: Context>(
     id: &str,
     draft: Option<&Draft>,
 ) -> Result<Option<Shown>> {
-    #[derive(Deserialize)]
-    struct SetDocument {
-        document: Option<Copy>,
-    }
-    #[derive(Default, Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Copy {
-        contract_id: Option<String>,
-        data: Option<Box<RawValue>>,
-        version: Option<Value>,
-    }
     let open = proposals::open(app, ctx)?;
     let Some((proposal_id, action)) = open.about(SET_DOCUMENT, id).first() else {
         return Ok(None);
     };
-    let copy = action
-        .args::<SetDocument>()
-        .and_then(|args| args.document)
-        .unwrap_or_default();
+    let copy = Copy::of(action);
     let differs = draft.is_some_and(|draft| {
         copy.contract_id.as_ref() != Some(&draft.contract_id)
             || !same(copy.data.as_deref(), Some(&draft.data))

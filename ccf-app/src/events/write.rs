@@ -39,7 +39,7 @@ pub(super) fn write(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
     envelope.require_signature()?;
     let timestamp = timestamp(&envelope.timestamp)?;
     let (payload, writer, timestamp_signed) = match &token {
-        Some(token) => by_token(ctx, &contract, &envelope, token)?,
+        Some(token) => by_token(app, ctx, &contract, &envelope, token)?,
         None => by_evidence(app, ctx, &contract, &envelope)?,
     };
     let data: Box<RawValue> = payload.json("InvalidInput")?;
@@ -75,7 +75,7 @@ fn by_evidence(
     let alternative = delegate.map(|delegate| &delegate.claims);
     let (claims, timestamp_signed) =
         envelope.appraise_event(ctx, &verified, &policy, alternative)?;
-    delegates::check_admitted(ctx, contract, &policy, delegate, claims.alternative())?;
+    delegates::check_admitted(app, ctx, contract, &policy, delegate, claims.alternative())?;
     let payload = envelope.signed_payload(&claims)?;
     let alternative = match claims.alternative() {
         Alternative::Contract => "contract",
@@ -93,6 +93,7 @@ fn by_evidence(
 /// A token instead of evidence: only what a policy says about tokens counts, and it must say something (W7). The key that
 /// signs is then the caller's choice.
 fn by_token(
+    app: &App,
     ctx: &mut WriteContext<'_>,
     contract: &ContractId,
     envelope: &Envelope,
@@ -110,7 +111,7 @@ fn by_token(
         ));
     }
     if let (false, Some(delegate)) = (by_contract, &delegate) {
-        delegate.check_counts(ctx, contract, &policy)?;
+        delegate.check_counts(app, ctx, contract, &policy)?;
     }
     let payload = envelope.unverified_payload()?;
     verify_payload(&envelope.signing_key(), &payload.data, &payload.signature)

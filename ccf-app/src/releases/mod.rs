@@ -130,7 +130,7 @@ pub(crate) fn release(
         verified: &verified,
         policy: &policy.source,
     };
-    let decided = appraise(ctx, &attempt, &policy).and_then(|claims| {
+    let decided = appraise(app, ctx, &attempt, &policy).and_then(|claims| {
         if let Some(transaction) = strict::named(ctx)? {
             return strict::hand_out(ctx, &attempt, transaction);
         }
@@ -161,6 +161,7 @@ struct Attempt<'a> {
 }
 
 fn appraise(
+    app: &App,
     ctx: &mut WriteContext<'_>,
     attempt: &Attempt<'_>,
     policy: &ContractPolicy,
@@ -177,7 +178,7 @@ fn appraise(
         policy,
         delegate.map(|delegate| &delegate.claims),
     )?;
-    delegates::check_admitted(ctx, contract, policy, delegate, claims.alternative())?;
+    delegates::check_admitted(app, ctx, contract, policy, delegate, claims.alternative())?;
     if contracts::is_accepted(ctx, contract)? {
         let members = options::disabled_by(ctx, contract)?;
         if !members.is_empty() {

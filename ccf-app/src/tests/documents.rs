@@ -35,7 +35,7 @@ impl Scene {
         serde_json::from_str(&self.unwrapped(&body)).unwrap()
     }
 
-    fn draft(&mut self, path: &str, body: &Value) {
+    pub(super) fn draft(&mut self, path: &str, body: &Value) {
         let (status, answer) = self.member(Verb::Put, path, body);
         assert_eq!(status, 200, "{answer}");
     }

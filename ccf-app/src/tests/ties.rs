@@ -228,3 +228,75 @@ fn h9_events_and_explanations_hold_delegates_to_their_documents() {
     scene.accepted_user_document(&json!("query"));
     assert_eq!(write(&mut scene).0, 204);
 }
+
+#[test]
+fn h9_a_user_document_does_not_stand_in_for_a_member_document_of_its_id() {
+    let mut scene = Scene::new().with_secret();
+    let path = "/contracts/c1/secrets/key";
+    let tied = |scene: &mut Scene, name: &str| {
+        let body = json!({ "value": SECRET, "documents": [name] });
+        assert_eq!(scene.member(Verb::Put, path, &body).0, 200);
+        let envelope = scene.envelope(AGREED);
+        scene.release(&envelope)
+    };
+    // Nobody decided on the member document; somebody accepts a user document of its id alone.
+    scene.draft(
+        "/memberdocuments/doc",
+        &json!({ "contractId": "c1", "data": 1 }),
+    );
+    scene.accepted_user_document(&json!("query"));
+    lacks(tied(&mut scene, "doc"), "doc", "DocumentNotAccepted");
+    lacks(
+        tied(&mut scene, "member/doc"),
+        "member/doc",
+        "DocumentNotAccepted",
+    );
+    assert_eq!(tied(&mut scene, "user/doc").0, 200);
+    assert_eq!(scene.delegate("add", Some(json!(["doc"]))).0, 200);
+    lacks(scene.released_to_other(), "doc", "DocumentNotAccepted");
+
+    // So it is while it is proposed without a draft, for this contract.
+    scene.host.erase("public:documents", b"doc");
+    lacks(
+        tied(&mut scene, "member/doc"),
+        "member/doc",
+        "DocumentNotAccepted",
+    );
+    assert_eq!(tied(&mut scene, "doc").0, 200);
+    let mut propose = |id: &str, contract: &str| {
+        let document = json!({ "contractId": contract, "data": 1 });
+        let action = json!({ "name": "set_member_document", "args": { "documentId": "doc", "document": document } });
+        let proposal = json!({ "actions": [action] });
+        set(&mut scene.host, "public:ccf.gov.proposals", id, &proposal);
+        set(
+            &mut scene.host,
+            "public:ccf.gov.proposals_info",
+            id,
+            &json!({ "state": "Open" }),
+        );
+        tied(&mut scene, "doc")
+    };
+    assert_eq!(propose("p1", "c2").0, 200, "another contract's");
+    lacks(propose("p2", "c1"), "doc", "DocumentNotAccepted");
+
+    // Accepted, it is what the member document's name asks for, whatever becomes of the other one.
+    set(
+        &mut scene.host,
+        "public:ccf.gov.accepted_member_documents",
+        "doc",
+        &json!({ "data": 1, "contractId": "c1", "proposalId": "p", "finalVotes": {} }),
+    );
+    for name in ["doc", "member/doc", "user/doc"] {
+        assert_eq!(tied(&mut scene, name).0, 200, "{name}");
+    }
+    scene.consent(m("m1"), "disable");
+    for name in ["doc", "user/doc"] {
+        let reason = "UserDocumentRuntimeOptionDisabled";
+        lacks(tied(&mut scene, name), name, reason);
+    }
+    assert_eq!(tied(&mut scene, "member/doc").0, 200);
+    for bad in ["member/", "member/a/b", "other/doc", "/doc"] {
+        let body = json!({ "value": SECRET, "documents": [bad] });
+        refuses(scene.member(Verb::Put, path, &body), 400, "InvalidInput");
+    }
+}
