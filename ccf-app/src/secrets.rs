@@ -323,11 +323,14 @@ fn release(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
         delegate: Some(("secrets", id)),
         made: exists,
     };
-    releases::release(app, ctx, &envelope, &asked, |ctx, _| {
+    let check = |ctx: &mut WriteContext<'_>, _: &_| {
         let stored: StoredRow = private::read(ctx, &table(&contract), id)?
             .ok_or_else(|| Error::not_found("SecretNotFound", "There is no such secret."))?;
         ties::check(app, ctx, &contract, &stored.documents)?;
-        Ok(Given::new(stored.value.into_bytes()))
+        Ok(stored.value)
+    };
+    releases::release(app, ctx, &envelope, &asked, check, |_, _, value| {
+        Ok(Given::new(value.into_bytes()))
     })
 }
 

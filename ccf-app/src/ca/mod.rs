@@ -6,8 +6,9 @@
 mod certificates;
 mod names;
 
-use attestation::Sha256Digest;
+use attestation::{AppraisedClaims, Sha256Digest};
 use ccf_rs::{Auth, Context, Endpoints, Error, ReadContext, Reply, Result, Table, WriteContext};
+use rcgen::{DistinguishedName, SanType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -153,6 +154,17 @@ struct CertificateRequest {
     validity_period_days: u32,
 }
 
+/// What members allow of it.
+struct Allowed {
+    key: StoredKey,
+    request: CertificateRequest,
+    subject: DistinguishedName,
+    alternative_names: Vec<SanType>,
+    days: u32,
+    /// A warning when members limited nothing.
+    not_governed: Option<&'static str>,
+}
+
 /// What is wrapped.
 #[derive(Serialize)]
 struct Certified<'a> {
@@ -172,7 +184,7 @@ fn certify(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
         delegate: Some(("ca", "endorsed-cert")),
         made: |_, _, _| Ok(false),
     };
-    releases::release(app, ctx, &envelope, &asked, |ctx, claims| {
+    let check = |ctx: &mut WriteContext<'_>, claims: &AppraisedClaims| {
         let payload = envelope.signed_payload(claims)?;
         let key = stored(ctx, &contract)?.ok_or_else(|| {
             Error::not_found("NoCASigningKey", "The contract's authority has no key.")
@@ -182,14 +194,27 @@ fn certify(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
         let request: CertificateRequest = payload.json("InvalidInput")?;
         // Sent again it is answered again, by a certificate for the same key; sent elsewhere it is refused.
         replays::check(ctx, &contract, "certificate", &payload.signature)?;
+        let subject = names::subject(&request.subject_name)?;
+        let alternative_names = names::alternative(&request.subject_alternate_names)?;
+        let days = limits.days(request.validity_period_days)?;
+        let not_governed = limits.check(&request.subject_alternate_names, &alternative_names)?;
+        Ok(Allowed {
+            key,
+            request,
+            subject,
+            alternative_names,
+            days,
+            not_governed,
+        })
+    };
+    let give = |ctx: &mut WriteContext<'_>, claims: &AppraisedClaims, allowed: Allowed| {
+        let Allowed { key, request, .. } = allowed;
         let leaf = Leaf {
             public_key: &request.public_key,
-            subject: names::subject(&request.subject_name)?,
-            alternative_names: names::alternative(&request.subject_alternate_names)?,
-            days: limits.days(request.validity_period_days)?,
+            subject: allowed.subject,
+            alternative_names: allowed.alternative_names,
+            days: allowed.days,
         };
-        let not_governed =
-            limits.check(&request.subject_alternate_names, &leaf.alternative_names)?;
         let authority = Authority {
             certificate: &key.ca_cert,
             private_key: key.private_key.as_str(),
@@ -209,8 +234,11 @@ fn certify(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
             cert: &made.certificate,
         });
         let certified = certified.map_err(|e| Error::Internal(e.to_string()))?;
-        Ok(Given::new(certified).issued(issued).warning(not_governed))
-    })
+        Ok(Given::new(certified)
+            .issued(issued)
+            .warning(allowed.not_governed))
+    };
+    releases::release(app, ctx, &envelope, &asked, check, give)
 }
 
 /// The subject name in a payload whose signature has not been looked at, for the record; empty when there is none.

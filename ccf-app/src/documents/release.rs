@@ -57,13 +57,16 @@ fn hand_out(
         delegate: None,
         made: is_accepted,
     };
-    releases::release(app, ctx, &envelope, &asked, |ctx, _| {
+    let check = |ctx: &mut WriteContext<'_>, _: &_| {
         let shown = find(ctx, id.as_str())?;
         if !shown.is_within(Some(contract.as_str())) {
             let got = shown.contract_id.as_deref().unwrap_or_default();
             return Err(target::other_contract(got, contract.as_str()));
         }
         check(ctx, &shown)?;
+        Ok(shown)
+    };
+    releases::release(app, ctx, &envelope, &asked, check, |_, _, shown| {
         let text = serde_json::to_vec(&shown).map_err(|e| Error::Internal(e.to_string()))?;
         Ok(Given::new(text))
     })

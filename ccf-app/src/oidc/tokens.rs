@@ -17,7 +17,7 @@ use crate::App;
 use crate::envelope::Envelope;
 use crate::ids::ContractId;
 use crate::releases::{self, Asked, Given, Issued, IssuedToken, Kind};
-use crate::service_keys::{ISSUER, NO_KEY};
+use crate::service_keys::{ISSUER, NO_KEY, SigningKey};
 
 pub(super) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
     endpoints
@@ -62,6 +62,15 @@ struct Request {
     iss: Option<String>,
 }
 
+/// What members allow of it.
+struct Allowed {
+    key: SigningKey,
+    iss: String,
+    /// Whether times are written as text.
+    as_text: bool,
+    warning: Option<&'static str>,
+}
+
 #[derive(Serialize)]
 struct Header<'a> {
     alg: &'static str,
@@ -104,7 +113,7 @@ fn token(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
         delegate: Some(("oauth-federation-subjects", &request.sub)),
         made: |ctx, contract, subject| policy::is_listed(ctx, contract, subject),
     };
-    releases::release(app, ctx, &envelope, &asked, |ctx, claims| {
+    let check = |ctx: &mut WriteContext<'_>, _: &_| {
         let key = ISSUER.signing(app, ctx)?;
         let policy = policy::of_contract(ctx, &contract)?;
         let issuers = policy.issuers()?;
@@ -119,7 +128,20 @@ fn token(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
             nbf: request.nbf,
         };
         let warning = policy.check(ctx, &contract, &wanted)?;
-        let as_text = policy.times_are_text()?;
+        Ok(Allowed {
+            key,
+            iss,
+            as_text: policy.times_are_text()?,
+            warning,
+        })
+    };
+    releases::release(app, ctx, &envelope, &asked, check, |_, claims, allowed| {
+        let Allowed {
+            key,
+            iss,
+            as_text,
+            warning,
+        } = allowed;
         let time = |seconds: u64| {
             if as_text {
                 Time::Text(seconds.to_string())

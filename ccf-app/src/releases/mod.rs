@@ -111,16 +111,18 @@ const REFUSALS: [(u16, &str); 15] = [
     delegates::NOT_COUNTING[2],
 ];
 
-/// Decides a request and answers it. `give` hands out, to whoever proved to be agreed code; when it refuses, that is a denial.
+/// Decides a request and answers it. To whoever proved to be agreed code, `give` hands out what `check` found; when either refuses, that is
+/// a denial. What strict releases keep is handed out after `check` alone.
 ///
 /// # Errors
 /// Those of [`Envelope::verify`], and failures that are not the caller's. Denials are no errors: they are answered and recorded.
-pub(crate) fn release(
+pub(crate) fn release<T>(
     app: &App,
     ctx: &mut WriteContext<'_>,
     envelope: &Envelope,
     asked: &Asked<'_>,
-    give: impl FnOnce(&mut WriteContext<'_>, &AppraisedClaims) -> Result<Given>,
+    check: impl FnOnce(&mut WriteContext<'_>, &AppraisedClaims) -> Result<T>,
+    give: impl FnOnce(&mut WriteContext<'_>, &AppraisedClaims, T) -> Result<Given>,
 ) -> Result<Reply> {
     let verified = envelope.verify(app, ctx)?;
     let policy = policies::of_contract(ctx, asked.contract)?;
@@ -131,10 +133,13 @@ pub(crate) fn release(
         policy: &policy.source,
     };
     let decided = appraise(app, ctx, &attempt, &policy).and_then(|claims| {
-        if let Some(transaction) = strict::named(ctx)? {
+        let named = strict::named(ctx)?;
+        // Consent may have been withdrawn since the grant.
+        let found = check(ctx, &claims)?;
+        if let Some(transaction) = named {
             return strict::hand_out(ctx, &attempt, transaction);
         }
-        let given = give(ctx, &claims)?;
+        let given = give(ctx, &claims, found)?;
         let wrapped = claims
             .wrap(&given.plaintext)
             .map_err(|e| Error::Internal(e.to_string()))?;

@@ -3,8 +3,8 @@
 //! A host may answer before the transaction is committed, as CCF does: should the primary be lost at that moment, the clean room has what it asked
 //! for and no record says so. Members who do not accept that set the option `strictReleases` of a contract, or of the application. A release then
 //! takes two calls. The first decides, records the grant, keeps what it wrapped in a private table, and answers 202 with its
-//! transaction id. The same call with that id in the header `x-ms-ccf-transaction-id` decides again and hands out what was kept,
-//! once the transaction is committed; until then it answers 202. A transaction that was rolled back left nothing behind, so the
+//! transaction id. The same call with that id in the header `x-ms-ccf-transaction-id` decides again, by all that the first was decided by,
+//! and hands out what was kept, once the transaction is committed; until then it answers 202. A transaction that was rolled back left nothing behind, so the
 //! caller begins anew. On a host that answers after the commit the second call succeeds at once.
 //!
 //! What is kept is wrapped to the caller's key. There is one row for each subject and key, and the next grant replaces it.

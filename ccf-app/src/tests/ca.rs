@@ -18,7 +18,7 @@ const DAY: i64 = 24 * 60 * 60;
 const PATH: &str = "/contracts/c1/ca/generateEndorsedCert";
 
 impl Scene {
-    fn with_authority(mut self) -> Self {
+    pub(super) fn with_authority(mut self) -> Self {
         self.govern_authority("1");
         self.generate_authority();
         self
@@ -75,7 +75,7 @@ fn key_pem() -> String {
     rcgen::KeyPair::generate().unwrap().public_key_pem()
 }
 
-fn request() -> Value {
+pub(super) fn request() -> Value {
     json!({
         "publicKey": key_pem(), "subjectName": "CN=ccr-proxy",
         "subjectAlternateNames": ["dNSName:localhost", "iPAddress:127.0.0.1"], "validityPeriodDays": 30,
