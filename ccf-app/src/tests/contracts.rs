@@ -115,6 +115,33 @@ fn a_proposed_contract_shows_the_copy_in_the_proposal_and_whether_it_is_the_draf
     );
 }
 
+#[test]
+fn a_contract_by_a_name_that_no_path_can_have_is_listed_with_the_others() {
+    let mut scene = Scene::new();
+    let accepted = json!({ "data": 1, "proposalId": "p", "finalVotes": {} });
+    let table = "public:ccf.gov.accepted_contracts";
+    for id in ["a b", "a/b", "c\u{e9}", &"x".repeat(300)] {
+        set(&mut scene.host, table, id, &accepted);
+    }
+    let mut listed = Vec::new();
+    let mut path = "/contracts?state=Accepted&limit=1".to_owned();
+    loop {
+        let (status, list) = scene.member(Verb::Get, &path, &Value::Null);
+        assert_eq!(status, 200, "{list}");
+        listed.push(list["value"][0]["id"].as_str().unwrap().to_owned());
+        match list["nextLink"].as_str() {
+            Some(next) => path = next.strip_prefix("/app").unwrap().to_owned(),
+            None => break,
+        }
+    }
+    assert_eq!(listed, ["a b", "a/b", "c1", "c\u{e9}", &"x".repeat(300)]);
+    let (status, list) = scene.member(Verb::Get, "/contracts", &Value::Null);
+    assert_eq!(
+        (status, list["value"].as_array().map(Vec::len)),
+        (200, Some(5))
+    );
+}
+
 /// A node that joined lately may not know in which view an old row was written.
 #[test]
 fn a_node_that_does_not_know_the_view_of_a_version_says_so() {
