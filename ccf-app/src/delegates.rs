@@ -25,7 +25,7 @@ use crate::governed;
 use crate::ids::{ContractId, DelegateId, DelegateType, behind, composite};
 use crate::paging::Paging;
 use crate::policies::{self, Change, ContractPolicy, Source};
-use crate::replays::{self, Seen};
+use crate::replays::{self, Seen, Signer};
 
 pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
     endpoints
@@ -275,7 +275,14 @@ fn put(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
 
     let key = composite(&[contract.as_str(), kind.as_str(), id.as_str()]);
     let target = format!("delegate {key}");
-    if replays::check(ctx, &contract, &target, &payload.signature)? == Seen::Again {
+    if replays::check(
+        ctx,
+        &contract,
+        Signer::Contract,
+        &target,
+        &payload.signature,
+    )? == Seen::Again
+    {
         return Ok(Reply::ok());
     }
     let earlier = installed(ctx, &contract, kind.as_str(), id.as_str())?;

@@ -22,8 +22,9 @@
 //!
 //! The signature of existing clients covers the payload, not the timestamp (H15). A captured event cannot be sent again under
 //! another time while its signature is remembered, and the host's own time stands beside the writer's, so that a reader sees when they
-//! differ. A writer may sign the request too, which covers the timestamp; where members of a contract ask for it
-//! (`requireRequestSignature`) every event is written so.
+//! differ. Code may sign the request too, which covers the timestamp; where members of a contract ask for it
+//! (`requireRequestSignature`) code writes every event so. Whoever writes with a token has no attested key: the token is what admits, and its
+//! timestamps are never signed.
 
 mod read;
 mod write;

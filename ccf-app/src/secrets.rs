@@ -33,7 +33,7 @@ use crate::paging::Paging;
 use crate::policies;
 use crate::private::{self, PrivateTable, SecretText};
 use crate::releases::{self, Asked, Given};
-use crate::replays::{self, Seen};
+use crate::replays::{self, Seen, Signer};
 
 pub(crate) fn endpoints(endpoints: Endpoints<App>) -> Endpoints<App> {
     endpoints
@@ -210,7 +210,8 @@ fn put_as_clean_room(
     let owner = Owner::CleanRoom;
     let id = secret_id(&owner, name)?;
     let target = format!("secret {id}");
-    if replays::check(ctx, contract, &target, &payload.signature)? == Seen::Again {
+    if replays::check(ctx, contract, Signer::Contract, &target, &payload.signature)? == Seen::Again
+    {
         return SecretReference::reply(&id);
     }
     store(ctx, contract, &id, &content, &owner)

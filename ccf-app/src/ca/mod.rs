@@ -193,7 +193,8 @@ fn certify(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
         let limits = Limits::of_contract(ctx, &contract)?;
         let request: CertificateRequest = payload.json("InvalidInput")?;
         // Sent again it is answered again, by a certificate for the same key; sent elsewhere it is refused.
-        replays::check(ctx, &contract, "certificate", &payload.signature)?;
+        let signer = claims.alternative().into();
+        replays::check(ctx, &contract, signer, "certificate", &payload.signature)?;
         let subject = names::subject(&request.subject_name)?;
         let alternative_names = names::alternative(&request.subject_alternate_names)?;
         let days = limits.days(request.validity_period_days)?;

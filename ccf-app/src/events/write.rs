@@ -12,7 +12,7 @@ use crate::delegates;
 use crate::envelope::{self, Envelope, SignedPayload};
 use crate::ids::ContractId;
 use crate::policies::{self, ContractPolicy};
-use crate::replays::{self, Seen};
+use crate::replays::{self, Seen, Signer};
 
 static ROWS: Table<String, Vec<u8>, Raw> = Table::raw(EVENTS);
 
@@ -38,22 +38,26 @@ pub(super) fn write(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
     };
     envelope.require_signature()?;
     let timestamp = timestamp(&envelope.timestamp)?;
-    let (payload, writer, timestamp_signed) = match &token {
+    let written = match &token {
         Some(token) => by_token(app, ctx, &contract, &envelope, token)?,
         None => by_evidence(app, ctx, &contract, &envelope)?,
     };
+    let Written {
+        payload, signer, ..
+    } = written;
     let data: Box<RawValue> = payload.json("InvalidInput")?;
 
     let key = place.key(&contract);
-    if replays::check(ctx, &contract, &format!("event {key}"), &payload.signature)? == Seen::Again {
+    let target = format!("event {key}");
+    if replays::check(ctx, &contract, signer, &target, &payload.signature)? == Seen::Again {
         return Ok(Reply::no_content());
     }
     let event = Event {
         timestamp,
         data,
         received_at: u64::try_from(ctx.untrusted_time().as_millis()).unwrap_or(u64::MAX),
-        timestamp_signed,
-        writer,
+        timestamp_signed: written.timestamp_signed,
+        writer: written.writer,
     };
     let row = serde_json::to_vec(&event).map_err(|e| Error::Internal(e.to_string()))?;
     ctx.table(&ROWS).put(&key, &row)?;
@@ -61,12 +65,20 @@ pub(super) fn write(app: &App, ctx: &mut WriteContext<'_>) -> Result<Reply> {
     Ok(Reply::no_content())
 }
 
+/// What was written, and by whom.
+struct Written {
+    payload: SignedPayload,
+    signer: Signer,
+    writer: Writer,
+    timestamp_signed: bool,
+}
+
 fn by_evidence(
     app: &App,
     ctx: &mut WriteContext<'_>,
     contract: &ContractId,
     envelope: &Envelope,
-) -> Result<(SignedPayload, Writer, bool)> {
+) -> Result<Written> {
     let verified = envelope.verify(app, ctx)?;
     let policy = policies::of_contract(ctx, contract)?;
     let (kind, id) = DELEGATE;
@@ -87,7 +99,12 @@ fn by_evidence(
         evidence: claims.evidence_digest().to_string(),
         alternative: alternative.to_owned(),
     };
-    Ok((payload, writer, timestamp_signed))
+    Ok(Written {
+        payload,
+        signer: claims.alternative().into(),
+        writer,
+        timestamp_signed,
+    })
 }
 
 /// A token instead of evidence: only what a policy says about tokens counts, and it must say something (W7). The key that
@@ -98,7 +115,7 @@ fn by_token(
     contract: &ContractId,
     envelope: &Envelope,
     token: &Token,
-) -> Result<(SignedPayload, Writer, bool)> {
+) -> Result<Written> {
     let policy: ContractPolicy = policies::of_contract(ctx, contract)?;
     let (kind, id) = DELEGATE;
     let delegate = delegates::installed(ctx, contract, kind, id)?;
@@ -122,7 +139,12 @@ fn by_token(
         oid: claim("oid"),
         sub: claim("sub"),
     };
-    Ok((payload, writer, false))
+    Ok(Written {
+        payload,
+        signer: Signer::Token,
+        writer,
+        timestamp_signed: false,
+    })
 }
 
 /// Up to 13 digits, as text or as a number; stored as 13 digits.

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use ccf_rs::{Caller, Verb};
 use serde_json::{Value, json};
 
-use super::{AGREED, Scene, set_options};
+use super::{AGREED, Scene, refuses, set, set_options, token};
 
 const RELEASE: &str = "/contracts/c1/secrets/m1_key";
 
@@ -123,4 +123,59 @@ fn w5_h8_members_may_ask_for_challenges_and_signed_requests() {
     let mut plain = scene.envelope(AGREED);
     plain["request"] = scene.signed_request(now, &challenge, RELEASE);
     scene.refused(&plain, 400, "RequestSignatureInvalid");
+}
+
+/// A signature's slot in the memory of replays.
+fn slot(envelope: &Value) -> u16 {
+    let signature = STANDARD.decode(envelope["sign"]["signature"].as_str().unwrap());
+    let digest = Sha256Digest::of(&signature.unwrap());
+    u16::from_be_bytes([digest.as_bytes()[0], digest.as_bytes()[1]]) % 1024
+}
+
+/// Signatures are randomised, so whoever signs often enough has one for any slot.
+#[test]
+fn w5_h8_a_token_pushes_no_request_of_agreed_code_out_of_the_memory_of_replays() {
+    let mut scene = Scene::new();
+    let policy = "public:ccf.gov.policies.cleanroom-c1";
+    set(&mut scene.host, policy, "oid", &json!(["o"]));
+    let holder = token(json!({ "oid": "o" }));
+    let put = |scene: &mut Scene, n: usize, envelope: &Value| {
+        let path = format!("/contracts/c1/secrets/s{n}");
+        scene.call(Verb::Put, &path, Caller::Anonymous, envelope).0
+    };
+    let mut captured = Vec::new();
+    for n in 0..32 {
+        for value in ["first", "second"] {
+            let envelope = scene.signed(&json!({ "value": value }));
+            assert_eq!(put(&mut scene, n, &envelope), 200);
+            // What code pushes out itself is out.
+            captured.retain(|(_, taken, _)| *taken != slot(&envelope));
+            if value == "first" {
+                captured.push((n, slot(&envelope), envelope));
+            }
+        }
+    }
+
+    let (n, envelope) = loop {
+        let mut event = scene.signed(&json!({ "n": 1 }));
+        let wanted = slot(&event);
+        if let Some((n, _, envelope)) = captured.iter().find(|(_, slot, _)| *slot == wanted) {
+            event["timestamp"] = "1700000000000".into();
+            let path = "/contracts/c1/events?id=e";
+            let (status, body) = scene.call(Verb::Put, path, holder.clone(), &event);
+            assert_eq!(status, 204, "{body}");
+            break (*n, envelope.clone());
+        }
+    };
+    assert_eq!(put(&mut scene, n, &envelope), 200);
+    let id = format!("cleanroom_s{n}");
+    let stored = scene.host.stored("secrets-c1", id.as_bytes()).unwrap();
+    let stored = String::from_utf8_lossy(stored);
+    assert!(stored.contains("second"), "{stored}");
+    // A holder of a token does not send again what code signed, either.
+    let mut event = envelope;
+    event["timestamp"] = "1700000000000".into();
+    let path = "/contracts/c1/events?id=f";
+    let answer = scene.call(Verb::Put, path, holder, &event);
+    refuses(answer, 409, "RequestReplayed");
 }
