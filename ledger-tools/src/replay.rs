@@ -12,14 +12,15 @@
 //! # Ok::<(), ledger_tools::AuditError>(())
 //! ```
 //!
-//! The whole ledger is verified when it is opened. The second reading hashes what it shows and compares the root with the one
-//! that was verified: what changed in between is an error before the end. So what was shown is true once the end was reached.
+//! The whole ledger is verified when it is opened. The second reading hashes what it shows and compares the root, and the last
+//! signature, with those that were verified: what changed in between is an error before the end. So what was shown is true once
+//! the end was reached.
 
 use std::path::{Path, PathBuf};
 
 use ledger::{
     ChunkName, Digest, Entry, EntryHead, MerkleTree, Piece, Pieces, Report, SIGNATURES_MAP, Seqno,
-    Walk, entry_fault, layout_fault,
+    TxId, Walk, entry_fault, layout_fault,
 };
 
 use crate::directory::{ChunkFile, OpenFile, chunk_files};
@@ -165,14 +166,16 @@ impl Replay {
         let rest = self.piece.bytes().get(self.at..).unwrap_or_default();
         let entry = Entry::parse(rest).map_err(|e| entry_fault(file, offset, &e))?;
         self.at += entry.bytes.len();
-        self.shown = Some(entry.leaf());
-        if Some(entry.id()) == self.report.verified_until
-            && Some(self.tree.root()) != self.report.signed_root
-        {
+        let leaf = entry.leaf();
+        let until = self.report.verified_until.unwrap_or_default();
+        // Nothing may stand where it did not, or the last signature would be passed without being looked at.
+        let follows = entry.seqno == self.tree.last().next();
+        let last = entry.seqno == until.seqno;
+        if !follows || (last && !self.is_last_signature(entry.id(), leaf)) {
             let path = self.directory.clone();
             return Err(AuditError::Changed { path });
         }
-        let until = self.report.verified_until.unwrap_or_default();
+        self.shown = Some(leaf);
         Ok(Some(Transaction {
             file: *file,
             offset,
@@ -180,6 +183,13 @@ impl Replay {
             entry,
             tree: &self.tree,
         }))
+    }
+
+    /// Whether this is the last signature that was verified, behind what it signs.
+    fn is_last_signature(&self, id: TxId, leaf: Digest) -> bool {
+        let report = &self.report;
+        (Some(id), Some(leaf)) == (report.verified_until, report.signed_leaf)
+            && Some(self.tree.root()) == report.signed_root
     }
 
     /// Goes to the next entry that the tree does not have; false at the end of the ledger.

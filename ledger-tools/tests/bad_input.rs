@@ -174,6 +174,81 @@ fn a_cut_file_is_an_error_or_reported_as_not_whole() {
     }
 }
 
+/// Where the entries of an open chunk begin, and the end of the last.
+fn entries(bytes: &[u8]) -> Vec<usize> {
+    let mut entries = ledger::Entries::new(bytes).unwrap();
+    let mut at = Vec::new();
+    while let Some((offset, _)) = entries.next_entry().unwrap() {
+        at.push(offset);
+    }
+    at.push(bytes.len());
+    at
+}
+
+#[test]
+fn what_is_swapped_between_the_readings_is_noticed() {
+    // Offsets in an entry.
+    const TAG: usize = 8;
+    const IV: usize = 24;
+    const VIEW: usize = 32;
+    const POSITION: usize = 45;
+    type Change = fn(&mut [u8], &[usize]);
+    let changes: [(&str, Change); 6] = [
+        ("the last signature is of another view", |bytes, at| {
+            bytes[at[at.len() - 2] + VIEW] ^= 4;
+        }),
+        ("and what it signs is other", |bytes, at| {
+            bytes[at[at.len() - 2] + VIEW] ^= 4;
+            bytes[at[1] - 1] ^= 1;
+        }),
+        ("what it signs is other", |bytes, at| bytes[at[1] - 1] ^= 1),
+        ("what it signs is of another view", |bytes, at| {
+            bytes[at[0] + VIEW] ^= 4;
+        }),
+        ("the last signature is other", |bytes, at| {
+            bytes[at[at.len() - 2] + TAG] ^= 1;
+        }),
+        ("the last signature stands further on", |bytes, at| {
+            bytes[at[at.len() - 2] + POSITION] ^= 0x80;
+        }),
+    ];
+    let case = case();
+    for tail in [false, true] {
+        let file = case.files().pop().unwrap();
+        let good = fs::read(&file).unwrap();
+        let at = entries(&good);
+        if tail {
+            // Without a root over everything the last signature has to be told by itself.
+            let mut again = good[at[0]..at[1]].to_vec();
+            let next = case.verify().unwrap().last.unwrap().seqno.0 + 1;
+            for place in [IV, POSITION] {
+                again[place..place + 8].copy_from_slice(&next.to_le_bytes());
+            }
+            fs::write(&file, [&good[..], &again].concat()).unwrap();
+        }
+        let good = fs::read(&file).unwrap();
+        for (what, change) in changes {
+            let mut replay = Replay::open(&case.directory, &case.options).unwrap();
+            assert_eq!(replay.report().unsigned_tail, u64::from(tail));
+            let mut bytes = good.clone();
+            change(&mut bytes, &at);
+            fs::write(&file, &bytes).unwrap();
+            let outcome = loop {
+                match replay.next_transaction() {
+                    Ok(Some(_)) => {}
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
+            };
+            assert!(
+                matches!(outcome, Err(AuditError::Changed { .. })),
+                "{what}: {outcome:?}"
+            );
+            fs::write(&file, &good).unwrap();
+        }
+    }
+}
+
 #[test]
 fn absurd_lengths_cost_nothing_and_are_located() {
     let case = case();

@@ -43,6 +43,9 @@ pub struct Report {
     /// Merkle root over everything before the last signature, which that one signs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signed_root: Option<Digest>,
+    /// Leaf of the last signature, which nothing signs before the next one: what it is told from when it is read again.
+    #[serde(skip)]
+    pub signed_leaf: Option<Digest>,
     /// Merkle root over everything, the last signature included; absent when something is behind it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root: Option<Digest>,

@@ -294,10 +294,15 @@ impl Walk {
         if self.stop() == Some(self.next_seqno()) {
             self.pass_checkpoint(&entry_at(piece, run.offset)?)?;
         }
+        let leaves = stretch.leaves(run);
         if let Some(offset) = run.read {
+            let signatures = self.report.signatures;
             self.read(&entry_at(piece, offset)?, place, pending)?;
+            if self.report.signatures > signatures {
+                self.report.signed_leaf = leaves.first().copied();
+            }
         }
-        self.tree.append(stretch.leaves(run), &run.fold);
+        self.tree.append(leaves, &run.fold);
         Ok(())
     }
 
