@@ -31,6 +31,8 @@ pub(super) const MEMBER_ACKS: &str = "public:ccf.gov.members.acks";
 pub(super) const MEMBER_CERTS: &str = "public:ccf.gov.members.certs";
 pub(super) const MEMBER_KEYS: &str = "public:ccf.gov.members.encryption_public_keys";
 pub(super) const MEMBER_INFO: &str = "public:ccf.gov.members.info";
+/// Prefix of the tables of nodes, and of what may join.
+pub(super) const NODES: &str = "public:ccf.gov.nodes.";
 pub(super) const NODE_CERTS: &str = "public:ccf.gov.nodes.endorsed_certificates";
 pub(super) const NODE_INFO: &str = "public:ccf.gov.nodes.info";
 pub(super) const PREVIOUS_IDENTITY: &str = "public:ccf.gov.service.previous_service_identity";
@@ -40,6 +42,8 @@ pub(super) const PROPOSALS_INFO: &str = "public:ccf.gov.proposals_info";
 pub(super) const RECOVERIES: &str = "public:ccf.gov.recoveries";
 pub(super) const SERVICE_CONFIG: &str = "public:ccf.gov.service.config";
 pub(super) const SERVICE_INFO: &str = "public:ccf.gov.service.info";
+/// Counters that CCF 1.x and 2.x began with.
+pub(super) const OLD_VALUES: &str = "public:ccf.internal.values";
 pub(super) const LAST_RECOVERY_TYPE: &str = "public:ccf.internal.last_recovery_type";
 
 /// Scripts of the application in compiled form: made by the node, of a text that was voted.

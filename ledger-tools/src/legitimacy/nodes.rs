@@ -16,15 +16,12 @@ use super::effects::{node_secrets, shares};
 use super::members::service;
 use super::names::{
     JWT_ISSUERS, JWT_KEY, JWT_KEY_ISSUER, JWT_KEYS, LAST_RECOVERY_TYPE, NODE_CERTS, NODE_INFO,
-    NodeInfo, PREVIOUS_IDENTITY, RECOVERIES, SERVICE_CONFIG, SERVICE_INFO, ServiceConfig,
+    NODES, NodeInfo, PREVIOUS_IDENTITY, RECOVERIES, SERVICE_CONFIG, SERVICE_INFO, ServiceConfig,
     ServiceInfo, TOKEN_TABLES, name, only, row,
 };
 use super::proposals::active;
 use super::rule::{Breach, Rule};
 use crate::tables::Tables;
-
-/// What may join, which a recovering node adds itself to.
-const JOIN_POLICY: &str = "public:ccf.gov.nodes.";
 
 /// LEG-18: a node joins, or a retirement is complete.
 pub(super) fn node(tables: &Tables, actual: &Actual<'_>) -> Result<(), Breach> {
@@ -93,7 +90,7 @@ pub(super) fn recovery_start(
     let other = actual
         .tables()
         .into_iter()
-        .find(|table| !named.contains(table) && !table.starts_with(JOIN_POLICY));
+        .find(|table| !named.contains(table) && !table.starts_with(NODES));
     if let Some(table) = other {
         return Err(rule.broken(format!("a write to {table}"), "service and nodes only"));
     }

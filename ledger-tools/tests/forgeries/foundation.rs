@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tests::ledger_writer::SERVICE_INFO;
 
 use crate::history::{History, contract, gov, id, people};
-use crate::{caught, open, without};
+use crate::{caught, judge, open, without};
 
 #[test]
 fn leg_01_a_foundation_decides_nothing() {
@@ -33,6 +33,23 @@ fn leg_01_a_foundation_decides_nothing() {
         Rule::Genesis,
         founded(|set| without(&gov("constitution"), set)),
     );
+    // What members decide, decided before there was anybody to ask; and records of an application.
+    for table in [
+        "public:ccf.gov.accepted_contracts",
+        "public:ccf.gov.policies.cleanroom-c1",
+        "public:ccf.gov.approved_constitutions",
+        "public:ccf.gov.jwt.issuers",
+        "public:ccf.gov.recovery_policy",
+        "public:ccf.gov.users.certs",
+        "public:ccf.gov.modules",
+        "public:ccf.internal.recovery_shares",
+        "public:records",
+    ] {
+        let history = History::founded_with(move |set, _| set.put(table, "k", "{}"));
+        let breach = judge(history).breach.unwrap().breach;
+        let got = format!("a write to {table}");
+        assert_eq!((breach.rule, breach.got), (Rule::Genesis, got));
+    }
 }
 
 #[test]
