@@ -12,6 +12,7 @@
 mod actual;
 mod draft;
 mod effects;
+mod join_policy;
 mod members;
 mod names;
 mod nodes;

@@ -40,6 +40,8 @@ pub(super) const PROPOSALS: &str = "public:ccf.gov.proposals";
 pub(super) const PROPOSALS_INFO: &str = "public:ccf.gov.proposals_info";
 /// What members agreed about each recovery, by its number.
 pub(super) const RECOVERIES: &str = "public:ccf.gov.recoveries";
+/// Recoveries from files older than a checkpoint, by their number.
+pub(super) const ROLLBACKS: &str = "public:ccf.gov.recovery_rollbacks";
 pub(super) const SERVICE_CONFIG: &str = "public:ccf.gov.service.config";
 pub(super) const SERVICE_INFO: &str = "public:ccf.gov.service.info";
 /// Counters that CCF 1.x and 2.x began with.

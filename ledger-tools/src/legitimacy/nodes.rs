@@ -13,11 +13,12 @@ use serde_json::Value;
 use super::actual::Actual;
 use super::draft::Draft;
 use super::effects::{node_secrets, shares};
+use super::join_policy::own_rows;
 use super::members::service;
 use super::names::{
     JWT_ISSUERS, JWT_KEY, JWT_KEY_ISSUER, JWT_KEYS, LAST_RECOVERY_TYPE, NODE_CERTS, NODE_INFO,
-    NODES, NodeInfo, PREVIOUS_IDENTITY, RECOVERIES, SERVICE_CONFIG, SERVICE_INFO, ServiceConfig,
-    ServiceInfo, TOKEN_TABLES, name, only, row,
+    NODES, NodeInfo, PREVIOUS_IDENTITY, RECOVERIES, ROLLBACKS, SERVICE_CONFIG, SERVICE_INFO,
+    ServiceConfig, ServiceInfo, TOKEN_TABLES, name, only, row,
 };
 use super::proposals::active;
 use super::rule::{Breach, Rule};
@@ -86,7 +87,12 @@ pub(super) fn recovery_start(
     last_root: Option<&Digest>,
 ) -> Result<(), Breach> {
     let rule = Rule::RecoveryStart;
-    let named = [SERVICE_INFO, PREVIOUS_IDENTITY, LAST_SIGNED_ROOT_MAP];
+    let named = [
+        SERVICE_INFO,
+        PREVIOUS_IDENTITY,
+        LAST_SIGNED_ROOT_MAP,
+        ROLLBACKS,
+    ];
     let other = actual
         .tables()
         .into_iter()
@@ -117,7 +123,43 @@ pub(super) fn recovery_start(
     if let Some(root) = last_root {
         stated(actual, LAST_SIGNED_ROOT_MAP, &root.to_hex())?;
     }
-    others_retire(tables, actual)
+    rollback(actual, id, after.recovery_count)?;
+    others_retire(tables, actual)?;
+    own_rows(tables, actual)
+}
+
+/// A recovery from files that are older than a checkpoint says so, of itself and of no other.
+fn rollback(actual: &Actual<'_>, id: TxId, recovery: u64) -> Result<(), Breach> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Announced {
+        #[serde(rename = "checkpoints")]
+        _checkpoints: Vec<TxId>,
+        #[serde(rename = "findings")]
+        _findings: Vec<String>,
+        #[serde(rename = "reason")]
+        _reason: String,
+        recovered_until: TxId,
+    }
+    let rule = Rule::RecoveryStart;
+    if !actual.touches(ROLLBACKS) {
+        return Ok(());
+    }
+    let want = format!("the roll-back of recovery {recovery} alone");
+    let Some((key, Some(value))) = actual.one(ROLLBACKS) else {
+        return Err(rule.broken("several roll-backs, or one removed", want));
+    };
+    if key != recovery.to_string().as_bytes() {
+        return Err(rule.broken(format!("the roll-back of recovery {}", name(key)), want));
+    }
+    let announced: Option<Announced> = row(Some(value), ROLLBACKS, rule)?;
+    let until = TxId::new(id.view.0.saturating_sub(2), id.seqno.0.saturating_sub(1));
+    match announced.map(|announced| announced.recovered_until) {
+        Some(got) if got != until => {
+            Err(rule.broken(format!("recovered until {got}"), until.to_string()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A row of text, if it is there, says this. Older versions do not write it.

@@ -1,11 +1,13 @@
 //! What nodes do alone, and recoveries (LEG-18 to LEG-21).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ledger::{RECOVERY_SHARES_MAP, SINGLE_KEY, SUBMITTED_SHARES_MAP, Signer as _, WriteSet};
 use ledger_tools::Rule;
 use serde_json::{Value, json};
 use tests::ledger_writer::{Key, NODES_CERTIFICATES, NODES_INFO, SERVICE_INFO};
 
-use crate::history::{action, gov, id};
+use crate::history::{History, action, gov, id};
 use crate::{caught, edit, holds, open, share_row};
 
 #[test]
@@ -89,6 +91,85 @@ fn leg_19_a_recovery_takes_everything_over() {
             set.put(NODES_INFO, node, r#"{"status":"Trusted"}"#);
         }),
     );
+    // A certificate for a node that is not the new one.
+    caught(
+        Rule::RecoveryStart,
+        recovered(|set| set.put(NODES_CERTIFICATES, "another", "x")),
+    );
+}
+
+const OWN: &str = "0000000000000000000000000000000000000000000000000000000000000001";
+const FOREIGN: &str = "0000000000000000000000000000000000000000000000000000000000000002";
+
+/// A recovery whose new node says what it runs as, and what it lets in.
+fn joining(change: fn(&mut WriteSet)) -> History {
+    open(move |history| {
+        history.changing(move |set, history| {
+            let quote = json!({ "host_data": OWN, "measurement": "m" }).to_string();
+            let quote = STANDARD.encode(quote);
+            let row = json!({
+                "code_digest": "6d",
+                "quote_info": { "endorsements": "", "format": "Insecure_Virtual", "quote": quote },
+                "status": "Trusted",
+            });
+            set.put(NODES_INFO, history.writer.node.key_id(), row.to_string());
+            change(set);
+        });
+        history.start_recovery();
+    })
+}
+
+#[test]
+fn leg_19_a_recovering_node_lets_in_itself_only() {
+    holds(joining(|set| {
+        set.put(&gov("nodes.virtual.host_data"), OWN, [0; 8]);
+        let allowed = r#""AllowedToJoin""#;
+        set.put(&gov("nodes.virtual.measurements"), "m", allowed);
+    }));
+    let forgeries: [fn(&mut WriteSet); 7] = [
+        |set| set.put(&gov("nodes.virtual.host_data"), FOREIGN, [0; 8]),
+        |set| {
+            set.put(&gov("nodes.virtual.host_data"), OWN, [0; 8]);
+            set.put(&gov("nodes.virtual.host_data"), FOREIGN, [0; 8]);
+        },
+        |set| set.put(&gov("nodes.snp.host_data"), FOREIGN, r#""""#),
+        |set| set.put(&gov("nodes.virtual.measurements"), "other", "{}"),
+        |set| set.put(&gov("nodes.snp.uvm_endorsements"), "did:x", "{}"),
+        |set| set.put(&gov("nodes.snp.tcb_versions"), "00a00f11", "{}"),
+        |set| set.remove(&gov("nodes.snp.host_data"), FOREIGN),
+    ];
+    for forgery in forgeries {
+        caught(Rule::RecoveryStart, joining(forgery));
+    }
+}
+
+#[test]
+fn leg_19_a_recovery_announces_its_own_roll_back() {
+    fn announced(key: &'static str, change: fn(&mut Value)) -> History {
+        open(move |history| {
+            history.changing(move |set, history| {
+                let until = history.writer.next();
+                let mut row = json!({
+                    "checkpoints": ["2.99"],
+                    "findings": ["the ledger ends before"],
+                    "reason": "the disk burnt",
+                    "recovered_until": format!("2.{}", until.seqno.0 - 1),
+                });
+                change(&mut row);
+                set.put(&gov("recovery_rollbacks"), key, row.to_string());
+            });
+            history.start_recovery();
+        })
+    }
+    holds(announced("1", |_| {}));
+    caught(Rule::RecoveryStart, announced("2", |_| {}));
+    let forgeries: [fn(&mut Value); 2] = [
+        |row| row["recovered_until"] = json!("2.1"),
+        |row| row["members"] = json!([]),
+    ];
+    for forgery in forgeries {
+        caught(Rule::RecoveryStart, announced("1", forgery));
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use governance::client::Request;
 use governance::member::Actions;
 use governance::service::ProposalState;
 use governance::{Identity, Member};
+use ledger_tools::{VerifyOptions, judge_directory};
 use serde_json::{Value, json};
 use tests::scene::Scene;
 use tests::service::{Service, program};
@@ -75,12 +76,26 @@ fn older_files_than_a_checkpoint_are_refused_unless_everybody_is_told() {
         said.contains("accept_rollback") && said.contains("checkpoint is of"),
         "{said}"
     );
-    let forced = Service::recover_with(&EMBEDDED, &old.path().join("ledger"), previous, |f, c| {
-        with(f, c, Some("the disk of the newer files burnt"));
-    });
+    let mut forced =
+        Service::recover_with(&EMBEDDED, &old.path().join("ledger"), previous, |f, c| {
+            with(f, c, Some("the disk of the newer files burnt"));
+        });
     let rollback = forced.client().latest_recovery().unwrap().rollback.unwrap();
     assert_eq!(rollback["reason"], "the disk of the newer files burnt");
     assert_eq!(rollback["checkpoints"], json!([kept_late.txid]));
+    // Who judges the ledger finds the announcement in its place.
+    let members = members_at(&forced, &scene.members);
+    open(&forced, &members);
+    members[0].give_share().unwrap();
+    wait_until_open(&forced.client());
+    forced.stop();
+    let options = VerifyOptions {
+        service_certificate: Some(forced.certificate().to_owned()),
+        ..VerifyOptions::default()
+    };
+    let (_, found) = judge_directory(&forced.ledger(), &options).unwrap();
+    assert_eq!(found.breach.as_ref().map(ToString::to_string), None);
+    assert_eq!(found.recoveries, 1);
 }
 
 #[test]
