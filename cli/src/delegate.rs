@@ -51,7 +51,8 @@ pub(crate) enum Command {
         /// The claims are of virtual machines, not of container groups.
         #[arg(long)]
         vm: bool,
-        /// A document that must be accepted and consented to for the policy to count; may be repeated. Replaces those named before.
+        /// A document that must be accepted and consented to for the policy to count, `member/ID` or `user/ID` for one kind; may be repeated. Replaces those
+        /// named before.
         #[arg(long = "document", value_name = "ID", conflicts_with = "no_documents")]
         documents: Vec<String>,
         /// The policy is to count whatever becomes of documents.

@@ -22,7 +22,8 @@ pub(crate) enum Command {
         contract: String,
         /// The secret's name.
         name: String,
-        /// A document of the contract that must be accepted and consented to when the secret is released; may be repeated.
+        /// A document of the contract that must be accepted and consented to when the secret is released, `member/ID` or `user/ID` for one kind; may
+        /// be repeated.
         #[arg(long = "document", value_name = "ID")]
         documents: Vec<String>,
         /// The file with the secret's text, taken as it is; - is standard input. Never an argument, which others could see.
