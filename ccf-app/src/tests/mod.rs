@@ -167,6 +167,23 @@ impl Scene {
         body
     }
 
+    /// What all pages of a list hold, of so many items at most.
+    fn paged(&mut self, list: &str, limit: usize) -> Vec<Value> {
+        let and = if list.contains('?') { '&' } else { '?' };
+        let (mut path, mut items) = (format!("{list}{and}limit={limit}"), Vec::new());
+        loop {
+            let (status, page) = self.member(Verb::Get, &path, &Value::Null);
+            assert_eq!(status, 200, "{path}: {page}");
+            let values = page["value"].as_array().unwrap();
+            assert!(values.len() <= limit, "{path}: {page}");
+            items.extend_from_slice(values);
+            match page["nextLink"].as_str() {
+                Some(next) => path = next.strip_prefix("/app").unwrap().to_owned(),
+                None => return items,
+            }
+        }
+    }
+
     fn records(&mut self) -> Vec<Value> {
         let (status, body) = self.member(Verb::Get, "/contracts/c1/releases", &Value::Null);
         assert_eq!(status, 200);

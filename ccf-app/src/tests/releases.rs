@@ -95,23 +95,7 @@ fn records_of_one_millisecond_are_in_the_order_of_the_decisions() {
     assert_eq!(outcomes, decided);
     assert_eq!(records[0]["record"]["time"], records[5]["record"]["time"]);
     // Where one page ends in the middle of the millisecond, the next goes on.
-    let (mut path, mut ids) = ("/contracts/c1/releases?limit=2".to_owned(), Vec::new());
-    loop {
-        let (_, page) = scene.member(Verb::Get, &path, &Value::Null);
-        ids.extend(
-            page["value"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|r| r["id"].clone()),
-        );
-        match page["nextLink"].as_str() {
-            Some(next) => path = next.strip_prefix("/app").unwrap().to_owned(),
-            None => break,
-        }
-    }
-    let all: Vec<Value> = records.iter().map(|shown| shown["id"].clone()).collect();
-    assert_eq!(ids, all);
+    assert_eq!(scene.paged("/contracts/c1/releases", 2), records);
 }
 
 #[test]
@@ -134,20 +118,11 @@ fn release_records_are_paged_newest_first_and_filtered_by_secret() {
             200
         );
     }
-    let (mut path, mut times) = ("/contracts/c1/releases?limit=2".to_owned(), Vec::new());
-    loop {
-        let (_, page) = scene.member(Verb::Get, &path, &Value::Null);
-        let values = page["value"].as_array().unwrap();
-        times.extend(
-            values
-                .iter()
-                .map(|r| r["record"]["time"].as_u64().unwrap() % 1_000_000),
-        );
-        match page["nextLink"].as_str() {
-            Some(next) => path = next.strip_prefix("/app").unwrap().to_owned(),
-            None => break,
-        }
-    }
+    let pages = scene.paged("/contracts/c1/releases", 2);
+    let times = pages
+        .iter()
+        .map(|r| r["record"]["time"].as_u64().unwrap() % 1_000_000);
+    let times: Vec<u64> = times.collect();
     assert_eq!(times, [104_000, 103_000, 102_000, 101_000, 100_000]);
     let (_, page) = scene.member(
         Verb::Get,

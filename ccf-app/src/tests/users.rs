@@ -241,17 +241,8 @@ fn registered_users_are_listed_in_pages_and_know_that_they_are() {
     let who = user(&mut scene, "a");
     let (status, body) = scene.call(Verb::Post, "/users/identities/self/status", who, &json!({}));
     assert_eq!((status, body), (200, json!({ "active": true })));
-    let (mut path, mut ids) = ("/users/identities?limit=2".to_owned(), Vec::new());
-    loop {
-        let (_, page) = scene.member(Verb::Get, &path, &Value::Null);
-        let values = page["value"].as_array().unwrap();
-        assert!(values.len() <= 2);
-        ids.extend(values.iter().map(|identity| identity["id"].clone()));
-        match page["nextLink"].as_str() {
-            Some(next) => path = next.strip_prefix("/app").unwrap().to_owned(),
-            None => break,
-        }
-    }
+    let pages = scene.paged("/users/identities", 2);
+    let ids: Vec<&Value> = pages.iter().map(|identity| &identity["id"]).collect();
     assert_eq!(ids, ["a", "b", "c"]);
     let (_, one) = scene.member(Verb::Post, "/users/identities/b", &json!({}));
     let want = json!({ "id": "b", "accountType": "microsoft", "data": { "tenantId": "t" } });

@@ -11,6 +11,7 @@ use super::actual::Actual;
 use super::names::{NODE_CERTS, NODE_INFO, NODES, name, row};
 use super::rule::{Breach, Rule};
 use crate::tables::Tables;
+use crate::values::readable;
 
 const HOST_DATA: [&str; 2] = [
     "public:ccf.gov.nodes.snp.host_data",
@@ -62,7 +63,7 @@ pub(super) fn own_rows(tables: &Tables, actual: &Actual<'_>) -> Result<(), Breac
             _ => false,
         };
         if !own {
-            let keys: Vec<_> = actual.rows(table).map(|(key, _)| shown(key)).collect();
+            let keys: Vec<_> = actual.rows(table).map(|(key, _)| readable(key)).collect();
             let got = format!("{table}[{}]", keys.join(", "));
             return Err(rule.broken(got, format!("what node {} is", name(id))));
         }
@@ -174,13 +175,6 @@ impl Node {
 /// Keys are the bytes, or their hexadecimal form.
 fn same(key: &[u8], own: &[u8]) -> bool {
     key == own || key.eq_ignore_ascii_case(hex::encode(own).as_bytes())
-}
-
-fn shown(key: &[u8]) -> String {
-    match std::str::from_utf8(key) {
-        Ok(text) if text.chars().all(|c| !c.is_control()) => text.to_owned(),
-        _ => hex::encode(key),
-    }
 }
 
 #[cfg(test)]

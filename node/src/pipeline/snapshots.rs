@@ -38,17 +38,17 @@ pub(super) struct Snapshotter {
     running: Option<JoinHandle<Duration>>,
     /// When the next may begin that nobody asked for.
     rested: Option<Instant>,
-    underway: Arc<Underway>,
+    busy: Arc<Busy>,
 }
 
 /// Whether one is due or being taken, for whoever is about to stop: its evidence has to be signed before.
 #[derive(Default)]
-pub(super) struct Underway {
+pub(super) struct Busy {
     taking: Mutex<bool>,
     ended: Condvar,
 }
 
-impl Underway {
+impl Busy {
     fn set(&self, taking: bool) {
         *self.taking.lock().unwrap_or_else(PoisonError::into_inner) = taking;
         self.ended.notify_all();
@@ -66,7 +66,7 @@ impl Underway {
 }
 
 /// Ends what is under way when it is dropped, by a panic too.
-struct Taking(Arc<Underway>);
+struct Taking(Arc<Busy>);
 
 impl Drop for Taking {
     fn drop(&mut self) {
@@ -100,13 +100,13 @@ impl Snapshotter {
             last,
             running: None,
             rested: None,
-            underway: Arc::default(),
+            busy: Arc::default(),
         }
     }
 
     /// Tells when one ends.
-    pub(super) fn underway(&self) -> Arc<Underway> {
-        Arc::clone(&self.underway)
+    pub(super) fn busy(&self) -> Arc<Busy> {
+        Arc::clone(&self.busy)
     }
 
     /// Whether one is to be taken at this signature. Never two at a time: a request waits. And one that takes long makes the next
@@ -123,7 +123,7 @@ impl Snapshotter {
                 && self.rested.is_none_or(|rested| rested <= Instant::now()));
         if due {
             self.last = signature;
-            self.underway.set(true);
+            self.busy.set(true);
         }
         due
     }
@@ -131,7 +131,7 @@ impl Snapshotter {
     /// Takes one, on a thread of its own.
     pub(super) fn take(&mut self, job: Job) {
         let directory = self.settings.directory.clone();
-        let taking = Taking(Arc::clone(&self.underway));
+        let taking = Taking(Arc::clone(&self.busy));
         let spawned = thread::Builder::new()
             .name("snapshot".to_owned())
             .spawn(move || {

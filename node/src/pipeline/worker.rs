@@ -15,7 +15,7 @@ use ledger::{
 use super::checkpoints::Checkpoints;
 use super::files::Files;
 use super::history::History;
-use super::snapshots::{Job, Snapshots, Snapshotter, Underway};
+use super::snapshots::{Busy, Job, Snapshots, Snapshotter};
 use super::views::Views;
 use crate::frontend::says_open;
 use crate::identity::IdentityKey;
@@ -68,7 +68,7 @@ pub struct PipelineParts {
 /// The running pipeline. Dropping it closes the store and waits for what is queued.
 pub struct Pipeline {
     store: Arc<Store>,
-    snapshots: Arc<Underway>,
+    snapshots: Arc<Busy>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -116,7 +116,7 @@ impl Pipeline {
             flags,
             committed,
         };
-        let snapshots = worker.snapshotter.underway();
+        let snapshots = worker.snapshotter.busy();
         let thread = thread::Builder::new()
             .name("commit".to_owned())
             .spawn(move || worker.run())?;
